@@ -1,0 +1,28 @@
+//! The nouns: ids, times, typed attributes and the batch of spans that everything else holds.
+//!
+//! Comes in:   spans row by row, from the decoders, through [`SpanBatchBuilder`].
+//! Goes out:   [`SpanBatch`], immutable and columnar, read by column or as borrowed [`SpanRef`]s.
+//! May touch:  nothing of ours. Never: sockets, files, clocks, tasks, configuration.
+
+mod attr;
+mod batch;
+mod builder;
+mod codec;
+mod id;
+mod kind;
+mod merge;
+mod nested;
+mod span;
+
+pub use attr::{AttrType, AttrValue};
+pub use batch::{AttrRange, LinkRow, ResourceRow, ScopeRow, SpanBatch};
+pub use builder::SpanBatchBuilder;
+pub use codec::{DecodeBatchError, decode_batch, encode_batch};
+pub use id::{ParseIdError, SpanId, TraceId};
+pub use kind::{SpanKind, StatusCode};
+pub use merge::merge_pieces;
+pub use nested::{NESTED_DEPTH_MAX, nested_array_from_json, nested_map_from_json, nested_to_json};
+pub use span::{Attributes, EventRef, LinkRef, ResourceRef, ScopeRef, SpanKey, SpanRef};
+
+/// The duration of a span that has started but sent no end yet (X-Ray's in-progress segments).
+pub const NO_END: i64 = i64::MIN;

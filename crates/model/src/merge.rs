@@ -1,0 +1,178 @@
+//! Spans that arrive in pieces: what belongs together and what wins.
+//!
+//! The pieces of one span are a *set*: any order, any batching and any repetition give the same
+//! merged span, because the pieces are ordered by their content before they are folded (ADR-0004).
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use crate::{NO_END, SpanBatch, SpanBatchBuilder, SpanId, SpanKey, SpanRef, StatusCode};
+
+/// Merges the pieces of each span of `batches`; every [`SpanKey`] comes out once.
+///
+/// The piece that says most (has an end, ends last, starts first, has most attributes) gives name,
+/// parent and single fields; the start is the earliest and the end the latest of all; an error is
+/// never hidden; attributes, events and links are united, and of two values of one key that of the
+/// piece that says most stays. Rows come out by start time, then id.
+pub fn merge_pieces(batches: &[&SpanBatch]) -> SpanBatch {
+    let mut pieces: HashMap<SpanKey, Vec<SpanRef<'_>>, ahash::RandomState> = HashMap::default();
+    for batch in batches {
+        for span in batch.spans() {
+            pieces.entry(span.key()).or_default().push(span);
+        }
+    }
+    let mut spans: Vec<Vec<SpanRef<'_>>> = pieces.into_values().collect();
+    for set in &mut spans {
+        set.sort_by(|a, b| says_more(*b, *a));
+        set.dedup_by(|a, b| says_more(*a, *b) == Ordering::Equal);
+    }
+    spans.sort_by_cached_key(|set| {
+        let start = set.iter().map(|s| s.start_unix_nano()).min();
+        (start, set.first().map(|s| s.key()))
+    });
+    let mut builder = SpanBatchBuilder::default();
+    for set in &spans {
+        write_merged(&mut builder, set);
+    }
+    builder.finish()
+}
+
+/// Orders two pieces of one span: `Greater` when `a` says more. Equal only when the same.
+fn says_more(a: SpanRef<'_>, b: SpanRef<'_>) -> Ordering {
+    let rank = |s: SpanRef<'_>| {
+        let finished = s.duration_nano().is_some();
+        (finished, s.end_unix_nano(), std::cmp::Reverse(s.start_unix_nano()), s.attributes().len())
+    };
+    rank(a).cmp(&rank(b)).then_with(|| content(a).cmp(&content(b)))
+}
+
+/// Everything a piece says, as text that can be ordered. Only asked when the cheap rank ties.
+fn content(s: SpanRef<'_>) -> Vec<Vec<u8>> {
+    let attributes = |list: crate::Attributes<'_>| -> Vec<u8> {
+        let mut pairs: Vec<_> = list.map(|(k, v)| (k, v.identity())).collect();
+        pairs.sort();
+        format!("{pairs:?}").into_bytes()
+    };
+    let mut out = vec![
+        vec![s.status() as u8],
+        s.parent_id().0.to_vec(),
+        s.name().into(),
+        s.status_message().into(),
+        s.trace_state().into(),
+        s.flags().to_be_bytes().to_vec(),
+        attributes(s.attributes()),
+        attributes(s.resource().attributes()),
+        s.scope().name().into(),
+        s.scope().version().into(),
+        format!("{:?}", s.dropped()).into_bytes(),
+    ];
+    for event in s.events() {
+        out.push(format!("{} {}", event.time_unix_nano(), event.name()).into_bytes());
+        out.push(attributes(event.attributes()));
+    }
+    for link in s.links() {
+        out.push(format!("{} {}", link.trace_id(), link.span_id()).into_bytes());
+        out.push(attributes(link.attributes()));
+    }
+    out
+}
+
+/// Writes one span of its pieces, of which the first says most.
+fn write_merged(builder: &mut SpanBatchBuilder, pieces: &[SpanRef<'_>]) {
+    let [best, others @ ..] = pieces else { return };
+    builder.owner_of(*best);
+    if others.is_empty() {
+        builder.copy_span(*best);
+        return;
+    }
+    builder.start_span(best.trace_id(), best.span_id());
+    builder.copy_fields(*best);
+
+    let start = pieces.iter().map(|s| s.start_unix_nano()).min().unwrap_or_default();
+    let end = pieces.iter().filter(|s| s.duration_nano().is_some()).map(|s| s.end_unix_nano());
+    builder.times(start, end.max().map_or(NO_END, |end| end.saturating_sub(start)));
+    let parent = pieces.iter().map(|s| s.parent_id()).find(|id| !id.is_zero());
+    builder.parent_id(parent.unwrap_or(SpanId::ZERO));
+    let status = pieces.iter().map(|s| s.status()).max().unwrap_or(StatusCode::Unset);
+    let message = pieces.iter().filter(|s| s.status() == status).map(|s| s.status_message());
+    builder.status(status, message.max_by_key(|text| text.len()).unwrap_or_default());
+
+    let mut keys = std::collections::HashSet::new();
+    for (key, value) in pieces.iter().flat_map(|s| s.attributes()) {
+        if keys.insert(key) {
+            builder.attribute(key, value);
+        }
+    }
+    let mut events = Vec::new();
+    for event in pieces.iter().flat_map(|s| s.events()) {
+        let same = (event.time_unix_nano(), event.name(), event.attributes().len());
+        if !events.contains(&same) {
+            events.push(same);
+            builder.copy_event(event);
+        }
+    }
+    let mut links = Vec::new();
+    for link in pieces.iter().flat_map(|s| s.links()) {
+        let same = (link.trace_id(), link.span_id(), link.attributes().len());
+        if !links.contains(&same) {
+            links.push(same);
+            builder.copy_link(link);
+        }
+    }
+    builder.end_span();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AttrValue, SpanKind, TraceId};
+
+    fn piece(start: i64, duration: i64, status: StatusCode, key: &str, value: &str) -> SpanBatch {
+        let mut b = SpanBatchBuilder::default();
+        b.start_span(TraceId([1; 16]), SpanId([1; 8]));
+        b.name(value);
+        b.times(start, duration);
+        b.kind(SpanKind::Server);
+        b.status(status, "");
+        b.attribute(key, AttrValue::Str(value));
+        b.start_event(start, key, 0);
+        b.end_span();
+        b.finish()
+    }
+
+    fn seen(batch: &SpanBatch) -> String {
+        let lines: Vec<_> = batch.spans().map(|s| {
+            let mut attributes: Vec<_> =
+                s.attributes().map(|(k, v)| format!("{k}={}", v.text())).collect();
+            attributes.sort();
+            let mut events: Vec<_> = s.events().map(|e| e.name()).collect();
+            events.sort_unstable();
+            let (start, duration) = (s.start_unix_nano(), s.duration_nano());
+            format!("{} {start}+{duration:?} {:?} {attributes:?} {events:?}", s.name(), s.status())
+        }).collect();
+        lines.join("\n")
+    }
+
+    #[test]
+    fn any_order_and_any_repetition_give_the_same_span() {
+        let a = piece(10, NO_END, StatusCode::Unset, "a", "begun");
+        let b = piece(12, 30, StatusCode::Ok, "a", "done");
+        let c = piece(11, 20, StatusCode::Error, "b", "half");
+        let expected = seen(&merge_pieces(&[&a, &b, &c]));
+        assert_eq!(expected, "done 10+Some(32) Error [\"a=done\", \"b=half\"] [\"a\", \"a\", \"b\"]");
+        for order in [[&a, &c, &b], [&b, &a, &c], [&b, &c, &a], [&c, &a, &b], [&c, &b, &a]] {
+            assert_eq!(seen(&merge_pieces(&order)), expected);
+        }
+        assert_eq!(seen(&merge_pieces(&[&a, &b, &b, &c, &a])), expected);
+    }
+
+    #[test]
+    fn both_sides_of_a_shared_id_stay() {
+        let server = piece(10, 5, StatusCode::Unset, "a", "x");
+        let mut b = SpanBatchBuilder::default();
+        b.start_span(TraceId([1; 16]), SpanId([1; 8]));
+        b.kind(SpanKind::Client);
+        b.end_span();
+        assert_eq!(merge_pieces(&[&server, &b.finish()]).len(), 2);
+    }
+}

@@ -1,0 +1,132 @@
+/**
+ * The typed client: one function per question the page asks. All of them go to this page's own host.
+ *
+ * A failed call throws an [`ApiError`] whose message is fit to be shown.
+ */
+import createClient from "openapi-fetch";
+import type { SpanId, TraceId } from "../model/ids";
+import type {
+  Operation,
+  Paths,
+  Rejected,
+  SearchResult,
+  ServiceMap,
+  SpanDetail,
+  Status,
+  TraceView,
+} from "./types";
+
+/** Why a call failed. `at` is the offset in the query at which the server stopped understanding. */
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+    readonly at: number | null,
+  ) {
+    super(message);
+  }
+}
+
+/** What every question about a stretch of time carries. */
+export interface Scope {
+  from: string;
+  to: string;
+  environment: string | null;
+}
+
+/** The path under which this page is hosted, with a slash at its end. */
+export const base = new URL(".", document.baseURI);
+
+const client = createClient<Paths>({ baseUrl: new URL("api/v1", base).href });
+
+export async function search(
+  scope: Scope,
+  q: string,
+  limit: number,
+  signal: AbortSignal,
+): Promise<SearchResult> {
+  return unwrap(
+    await client.GET("/search", { params: { query: { ...range(scope), q, limit } }, signal }),
+  );
+}
+
+export async function serviceMap(scope: Scope, signal: AbortSignal): Promise<ServiceMap> {
+  return unwrap(await client.GET("/map", { params: { query: range(scope) }, signal }));
+}
+
+export async function traceView(id: TraceId, signal: AbortSignal): Promise<TraceView> {
+  return unwrap(await client.GET("/traces/{id}/view", { params: { path: { id } }, signal }));
+}
+
+export async function spanDetail(
+  id: TraceId,
+  spanId: SpanId,
+  signal: AbortSignal,
+): Promise<SpanDetail> {
+  const params = { path: { id, spanId } };
+  return unwrap(await client.GET("/traces/{id}/spans/{spanId}", { params, signal }));
+}
+
+export async function operations(
+  service: string,
+  scope: Scope,
+  signal: AbortSignal,
+): Promise<Operation[]> {
+  const params = { path: { service }, query: range(scope) };
+  const body = unwrap(await client.GET("/services/{service}/operations", { params, signal }));
+  return body.operations;
+}
+
+export async function environments(signal: AbortSignal): Promise<string[]> {
+  return unwrap(await client.GET("/environments", { signal })).environments;
+}
+
+export async function serviceNames(scope: Scope, signal: AbortSignal): Promise<string[]> {
+  const body = unwrap(await client.GET("/services", { params: { query: range(scope) }, signal }));
+  return body.services.map((s) => s.name);
+}
+
+export async function rejected(signal: AbortSignal): Promise<Rejected[]> {
+  return unwrap(await client.GET("/rejected", { signal })).rejected;
+}
+
+export async function status(signal: AbortSignal): Promise<Status> {
+  return unwrap(await client.GET("/status", { signal }));
+}
+
+/** Where the whole trace can be downloaded as OTLP JSON. */
+export function otlpUrl(id: TraceId): string {
+  return new URL(`api/v1/traces/${id}`, base).href;
+}
+
+/** Sends spans as OTLP JSON to this page's own host. */
+export async function sendOtlp(body: unknown): Promise<void> {
+  const response = await fetch(new URL("v1/traces", base), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw new ApiError(await response.text(), response.status, null);
+}
+
+/** Whether a call was given up because its answer is no longer wanted. */
+export function isAborted(err: unknown): boolean {
+  return err instanceof DOMException && err.name === "AbortError";
+}
+
+function range({ from, to, environment }: Scope) {
+  return { from, to, ...(environment === null ? {} : { environment }) };
+}
+
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+function unwrap<T>({ data, error, response }: Answer<T>): T {
+  if (data !== undefined) return data;
+  const body = (error as { error?: { message?: string; at?: number | null } } | undefined)?.error;
+  const message = body?.message ?? `${response.status} ${response.statusText}`.trim();
+  throw new ApiError(message, response.status, body?.at ?? null);
+}

@@ -1,0 +1,193 @@
+/**
+ * The native API as `openapi-typescript` would write it, by hand until `ui/openapi.json` is
+ * committed. Then `npm run api:types` writes `generated/schema.ts`, `types.ts` imports that one
+ * instead, and this file goes. Nothing but `types.ts` and `client.ts` may import it.
+ */
+
+type Json = "application/json";
+interface Ok<T> {
+  headers: Record<string, unknown>;
+  content: Record<Json, T>;
+}
+interface Get<Query, Path, Body> {
+  parameters: {
+    query?: Query;
+    path: Path;
+    header?: never;
+    cookie?: never;
+  };
+  requestBody?: never;
+  responses: { 200: Ok<Body>; default: Ok<components["schemas"]["ErrorBody"]> };
+}
+interface NoPath {
+  parameters: { query?: never; path?: never; header?: never; cookie?: never };
+  put?: never;
+  post?: never;
+  delete?: never;
+  options?: never;
+  head?: never;
+  patch?: never;
+  trace?: never;
+}
+type Schemas = components["schemas"];
+
+interface Range {
+  from?: string;
+  to?: string;
+  environment?: string;
+}
+
+export interface paths {
+  "/search": NoPath & { get: Get<Range & { q?: string; limit?: number }, never, Schemas["SearchResult"]> };
+  "/map": NoPath & { get: Get<Range, never, Schemas["ServiceMap"]> };
+  "/traces/{id}": NoPath & { get: Get<never, { id: string }, Schemas["OtlpTrace"]> };
+  "/traces/{id}/view": NoPath & { get: Get<never, { id: string }, Schemas["TraceView"]> };
+  "/traces/{id}/spans/{spanId}": NoPath & {
+    get: Get<never, { id: string; spanId: string }, Schemas["SpanDetail"]>;
+  };
+  "/environments": NoPath & { get: Get<never, never, Schemas["Environments"]> };
+  "/services": NoPath & { get: Get<Range, never, Schemas["Services"]> };
+  "/services/{service}/operations": NoPath & {
+    get: Get<Range, { service: string }, Schemas["Operations"]>;
+  };
+  "/rejected": NoPath & { get: Get<never, never, Schemas["RejectedList"]> };
+  "/status": NoPath & { get: Get<never, never, Schemas["Status"]> };
+}
+
+interface Red {
+  requests: number;
+  errors: number;
+  p50Nano: number;
+  p95Nano: number;
+  p99Nano: number;
+}
+
+export interface components {
+  schemas: {
+    ErrorBody: { error: { message: string; at?: number | null } };
+    SearchResult: { traces: Schemas["TraceSummary"][]; truncated: boolean };
+    TraceSummary: {
+      traceId: string;
+      rootService: string;
+      rootName: string;
+      startTimeUnixNano: string;
+      durationNano: number;
+      spanCount: number;
+      errorCount: number;
+      services: string[];
+      environment: string | null;
+      failing: { service: string; name: string; message: string } | null;
+      rootMissing: boolean;
+      matchedSpans: number;
+    };
+    ServiceMap: {
+      nodes: Schemas["MapNode"][];
+      edges: Schemas["MapEdge"][];
+      fromUnixNano: string;
+      toUnixNano: string;
+    };
+    MapNode: Red & {
+      id: string;
+      name: string;
+      kind: "service" | "database" | "queue" | "topic" | "stream" | "external" | "rpc";
+      system: string | null;
+      inferred: boolean;
+    };
+    MapEdge: Red & {
+      from: string;
+      to: string;
+      kind: "sync" | "async";
+      evidence: ("parent" | "link" | "inferred")[];
+    };
+    OtlpTrace: { resourceSpans: unknown[] };
+    TraceView: {
+      traceId: string;
+      startUnixNano: string;
+      durationNano: number;
+      rootService: string;
+      rootName: string;
+      environment: string | null;
+      spanCount: number;
+      errorCount: number;
+      services: string[];
+      names: string[];
+      spans: {
+        spanId: string[];
+        parent: number[];
+        missingParent: string[];
+        service: number[];
+        name: number[];
+        kind: number[];
+        status: number[];
+        start: number[];
+        duration: (number | null)[];
+        events: number[];
+        links: number[];
+        statusMessage: string[];
+      };
+      eventTimes: [number, number][];
+    };
+    SpanDetail: {
+      spanId: string;
+      parentSpanId: string;
+      traceId: string;
+      name: string;
+      kind: string;
+      service: string;
+      startUnixNano: string;
+      durationNano: number | null;
+      status: { code: string; message: string };
+      traceState: string;
+      flags: number;
+      attributes: Schemas["Attribute"][];
+      resource: Schemas["Attribute"][];
+      scope: { name: string; version: string; attributes: Schemas["Attribute"][] };
+      events: {
+        name: string;
+        timeUnixNano: string;
+        offsetNano: number;
+        attributes: Schemas["Attribute"][];
+      }[];
+      links: {
+        traceId: string;
+        spanId: string;
+        traceState: string;
+        attributes: Schemas["Attribute"][];
+      }[];
+      droppedAttributes: number;
+      droppedEvents: number;
+      droppedLinks: number;
+    };
+    Attribute: {
+      key: string;
+      type: "string" | "int" | "double" | "bool" | "bytes" | "array" | "map";
+      value: unknown;
+    };
+    Environments: { environments: string[] };
+    Services: { services: (Red & { name: string; environments: string[] })[] };
+    Operations: { operations: (Red & { name: string; kind: string })[] };
+    RejectedList: { rejected: Schemas["Rejected"][] };
+    Rejected: {
+      timeUnixNano: string;
+      protocol: string;
+      reason: string;
+      count: number;
+      detail: string;
+    };
+    Status: {
+      version: string;
+      startedUnixNano: string;
+      ready: boolean;
+      spans: number;
+      traces: number;
+      blocks: number;
+      bytesOnDisk: number;
+      oldestUnixNano: string;
+      newestUnixNano: string;
+      receivedSpans: number;
+      rejectedSpans: number;
+      doors: { name: string; address: string }[];
+      dataDirectory: string;
+    };
+  };
+}

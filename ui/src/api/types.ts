@@ -1,0 +1,17 @@
+/** The names the page uses for what the API returns. The only place that knows where they come from. */
+import type { components, paths } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Paths = paths;
+export type TraceSummary = Schemas["TraceSummary"];
+export type SearchResult = Schemas["SearchResult"];
+export type ServiceMap = Schemas["ServiceMap"];
+export type MapNode = Schemas["MapNode"];
+export type MapEdge = Schemas["MapEdge"];
+export type TraceView = Schemas["TraceView"];
+export type SpanDetail = Schemas["SpanDetail"];
+export type Attribute = Schemas["Attribute"];
+export type Rejected = Schemas["Rejected"];
+export type Status = Schemas["Status"];
+export type Operation = Schemas["Operations"]["operations"][number];

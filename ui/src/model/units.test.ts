@@ -1,0 +1,64 @@
+import { expect, test } from "vitest";
+import {
+  formatDuration,
+  formatRate,
+  formatShare,
+  formatTick,
+  formatTime,
+  fromField,
+  tickStep,
+  toField,
+  unixMs,
+} from "./units";
+
+test("durations keep three digits and a unit", () => {
+  const check = (ns: number | null, text: string) => expect(formatDuration(ns)).toBe(text);
+  check(0, "0 ns");
+  check(999, "999 ns");
+  check(692_000, "692 µs");
+  check(999_600, "1.00 ms");
+  check(4_120_000, "4.12 ms");
+  check(44_000_000, "44 ms");
+  check(44_500_000, "44.5 ms");
+  check(1_240_000_000, "1.24 s");
+  check(90e9, "1.50 min");
+  check(-38_000_000, "−38 ms");
+  check(null, "…");
+});
+
+test("rates choose the unit that a person can picture", () => {
+  const hour = 3_600e9;
+  expect(formatRate(262_800, hour)).toBe("73/s");
+  expect(formatRate(3_960, hour)).toBe("1.1/s");
+  expect(formatRate(120, hour)).toBe("2.0/min");
+  expect(formatRate(3, hour)).toBe("3.0/h");
+  expect(formatRate(0, hour)).toBe("0/s");
+});
+
+test("shares do not round a failure away", () => {
+  expect(formatShare(0, 10)).toBe("0%");
+  expect(formatShare(1, 100_000)).toBe("<0.01%");
+  expect(formatShare(71, 1000)).toBe("7.1%");
+  expect(formatShare(10, 10)).toBe("100%");
+});
+
+test("times are said in one zone and gain the day when it is another day", () => {
+  const noon = Date.UTC(2026, 10, 21, 12, 4, 11, 482);
+  expect(formatTime(noon, "utc", noon)).toBe("12:04:11.482");
+  expect(formatTime(noon, "utc", noon + 86_400_000)).toBe("21 Nov 12:04:11.482");
+  expect(unixMs("1795262651482999999")).toBe(1795262651482);
+});
+
+test("a date field survives the way there and back", () => {
+  const at = Date.UTC(2026, 10, 21, 12, 4);
+  expect(fromField(toField(at, "utc"), "utc")).toBe(at);
+  expect(fromField(toField(at, "local"), "local")).toBe(at);
+  expect(fromField("x", "utc")).toBeNull();
+});
+
+test("ticks are round and few", () => {
+  expect(tickStep(4.82e9, 5)).toBe(1e9);
+  expect(formatTick(2e9, 1e9)).toBe("2 s");
+  expect(formatTick(1.5e9, 0.5e9)).toBe("1.5 s");
+  expect(tickStep(0, 5)).toBe(1);
+});

@@ -1,0 +1,133 @@
+/**
+ * How durations, rates, counts and times are said. Pure: the clock and the zone are parameters.
+ */
+import type { UnixNanos } from "./ids";
+
+export type Zone = "utc" | "local";
+
+const UNITS: readonly [number, string][] = [
+  [3_600e9, "h"],
+  [60e9, "min"],
+  [1e9, "s"],
+  [1e6, "ms"],
+  [1e3, "µs"],
+];
+
+/** `1.24 s`, `486 ms`, `692 µs`; three digits, as many as a person compares. */
+export function formatDuration(ns: number | null): string {
+  if (ns === null) return "…";
+  if (ns < 0) return `−${formatDuration(-ns)}`;
+  for (const [size, name] of UNITS) {
+    // 999.6 µs reads as 1.00 ms, not as 1000 µs.
+    if (ns >= size * 0.9995) return `${threeDigits(ns / size)} ${name}`;
+  }
+  return `${Math.round(ns)} ns`;
+}
+
+/** Axis ticks share one unit and only the digits their step needs. */
+export function formatTick(ns: number, stepNs: number): string {
+  if (ns === 0) return "0";
+  const [size, name] = UNITS.find(([s]) => ns >= s * 0.9995) ?? [1, "ns"];
+  const digits = Math.max(0, Math.min(3, Math.ceil(-Math.log10(stepNs / size) - 1e-9)));
+  return `${(ns / size).toFixed(digits)} ${name}`;
+}
+
+/** `73/s`, `4.2/min`: requests over a range of nanoseconds. */
+export function formatRate(count: number, rangeNs: number): string {
+  if (count === 0 || rangeNs <= 0) return "0/s";
+  const perSecond = count / (rangeNs / 1e9);
+  if (perSecond >= 0.95) return `${twoDigits(perSecond)}/s`;
+  if (perSecond * 60 >= 0.95) return `${twoDigits(perSecond * 60)}/min`;
+  return `${twoDigits(perSecond * 3600)}/h`;
+}
+
+/** `7.1%`, `0.02%`, `<0.01%`; an exact zero is `0%`. */
+export function formatShare(part: number, whole: number): string {
+  if (whole === 0 || part === 0) return "0%";
+  const percent = (part / whole) * 100;
+  if (percent < 0.01) return "<0.01%";
+  return `${percent >= 99.95 ? "100" : percent.toFixed(percent < 1 ? 2 : percent < 10 ? 1 : 0)}%`;
+}
+
+export function formatCount(value: number): string {
+  return value.toLocaleString("en");
+}
+
+/** Whole milliseconds since the epoch; the rest of the nanoseconds is cut. */
+export function unixMs(at: UnixNanos | string): number {
+  return at === "" ? Number.NaN : Number(BigInt(at) / 1_000_000n);
+}
+
+/** `12:04:11.482`, with the day in front when it is not today. */
+export function formatTime(ms: number, zone: Zone, nowMs: number): string {
+  const time = part(ms, zone, {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    fractionalSecondDigits: 3,
+    hourCycle: "h23",
+  });
+  return formatDay(ms, zone) === formatDay(nowMs, zone) ? time : `${shortDay(ms, zone)} ${time}`;
+}
+
+/** `21 Nov 2026, 12:04:11.482 UTC` for places with room. */
+export function formatDateTime(ms: number, zone: Zone): string {
+  return part(ms, zone, {
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    fractionalSecondDigits: 3,
+    hourCycle: "h23",
+    timeZoneName: "short",
+  });
+}
+
+/** `2026-11-21T12:04` for a `datetime-local` field, and back. */
+export function toField(ms: number, zone: Zone): string {
+  const shift = zone === "utc" ? 0 : new Date(ms).getTimezoneOffset() * 60_000;
+  return new Date(ms - shift).toISOString().slice(0, 16);
+}
+
+export function fromField(text: string, zone: Zone): number | null {
+  const ms = Date.parse(zone === "utc" ? `${text}Z` : text);
+  return Number.isNaN(ms) ? null : ms;
+}
+
+/** Round steps of time, at most `count` of them in `rangeNs`. */
+export function tickStep(rangeNs: number, count: number): number {
+  const rough = Math.max(1, rangeNs / Math.max(1, count));
+  if (rough > 60e9) {
+    const minutes = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1440];
+    const found = minutes.find((m) => m * 60e9 >= rough);
+    if (found) return found * 60e9;
+  }
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((m) => m * power >= rough) ?? 10;
+  return Math.max(1, step * power);
+}
+
+function formatDay(ms: number, zone: Zone): string {
+  return part(ms, zone, { year: "numeric", month: "numeric", day: "numeric" });
+}
+
+function shortDay(ms: number, zone: Zone): string {
+  return part(ms, zone, { day: "numeric", month: "short" });
+}
+
+function part(ms: number, zone: Zone, options: Intl.DateTimeFormatOptions): string {
+  if (Number.isNaN(ms)) return "";
+  const zoned = zone === "utc" ? { ...options, timeZone: "UTC" } : options;
+  return new Intl.DateTimeFormat("en-GB", zoned).format(ms);
+}
+
+function threeDigits(value: number): string {
+  if (value >= 100) return Math.round(value).toString();
+  return value.toFixed(value >= 9.995 ? (Number.isInteger(Math.round(value * 10) / 10) ? 0 : 1) : 2);
+}
+
+function twoDigits(value: number): string {
+  return value >= 9.95 ? formatCount(Math.round(value)) : value.toFixed(1);
+}

@@ -1,0 +1,19 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vite";
+
+/**
+ * Assets are named by their hash and found relative to `<base href>`, so the same `dist` can be
+ * hosted under any path. Nothing is inlined: a strict Content-Security-Policy refuses `data:`.
+ */
+export default defineConfig({
+  base: "./",
+  plugins: [svelte()],
+  build: {
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: true,
+  },
+  worker: { format: "es" },
+  server: { proxy: { "/api": "http://127.0.0.1:8900", "/v1": "http://127.0.0.1:8900" } },
+});
