@@ -1,0 +1,303 @@
+//! From spans to map parts: every span once, each with what came before it in mind.
+
+use throughline_model::{SpanBatch, SpanKind, StatusCode};
+
+use crate::keys::BatchKeys;
+use crate::names::{NO_NODE, Names};
+use crate::part::{MapPart, OperationKey, Sample};
+use crate::peer::peer_of;
+use crate::recorder::Recorder;
+use crate::rules::Rules;
+use crate::sketch::bucket_of;
+use crate::tables::{FullId, MANY, Record, Seq, Tables, flag};
+use crate::view::minute_of;
+
+/// How much a [`Linker`] remembers.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkerLimits {
+    /// Spans, those that wait for a parent among them; about 100 bytes each, index included.
+    pub spans_max: usize,
+    /// Links of consumers to producers; about 60 bytes each.
+    pub links_max: usize,
+    /// Names of nodes, and as many pairs of service and environment.
+    pub names_max: usize,
+    /// Span names told apart per service and part; all others count as [`crate::OTHER`].
+    pub operations_max: usize,
+}
+
+impl Default for LinkerLimits {
+    fn default() -> Self {
+        Self { spans_max: 262_144, links_max: 65_536, names_max: 32_768, operations_max: 1_000 }
+    }
+}
+
+/// What did not fit into a [`Linker`]'s limits since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkerOverflow {
+    /// Spans forgotten for newer ones: what belongs to them and comes later is not linked.
+    pub spans_forgotten: u64,
+    /// Links forgotten, or never looked at because their span had more than 64.
+    pub links_forgotten: u64,
+    /// Times a new name of a node or environment became [`crate::OTHER`].
+    pub names_folded: u64,
+    /// Times a new span name became [`crate::OTHER`].
+    pub operations_folded: u64,
+}
+
+/// Sees every span once and says what it changes on the map.
+///
+/// Within its limits the sum of all parts depends on the set of spans only, not on how they were
+/// split into batches nor on their order. Two copies of a span count once, a piece without an end
+/// counts nothing but may be a parent.
+#[derive(Clone, Debug)]
+pub struct Linker {
+    limits: LinkerLimits,
+    tables: Tables,
+    names: Names,
+    links_cut: u64,
+    operations_folded: u64,
+    /// Spans of this round that are new or have got their end.
+    changed: Vec<Seq>,
+}
+
+impl Default for Linker {
+    fn default() -> Self {
+        Self::new(LinkerLimits::default())
+    }
+}
+
+/// Spans taken before they are linked and counted: small enough to be in the cache still, large
+/// enough that most parents come along with their children.
+const ROUND_ROWS_MAX: usize = 4096;
+
+/// Links of one consumer that are looked at.
+const LINKS_PER_SPAN_MAX: usize = 64;
+
+impl Linker {
+    /// A linker that has seen nothing. It grows to its limits as spans come.
+    pub fn new(limits: LinkerLimits) -> Self {
+        Self {
+            limits,
+            tables: Tables::new(limits.spans_max, limits.links_max),
+            names: Names::new(limits.names_max),
+            links_cut: 0,
+            operations_folded: 0,
+            changed: Vec::new(),
+        }
+    }
+
+    /// Takes spans in; gives back what they add to the map and what they take back.
+    pub fn observe(&mut self, batches: &[&SpanBatch]) -> MapPart {
+        self.drop_unused_names();
+        let mut recorder = Recorder::new(self.limits.operations_max);
+        let round_rows_max = ROUND_ROWS_MAX.min(self.limits.spans_max.div_ceil(2)).max(1);
+        let mut rows_left = round_rows_max;
+        for batch in batches {
+            let mut door = BatchDoor::new(batch, &mut self.names);
+            let mut row = 0;
+            while row < batch.len() {
+                let end = batch.len().min(row + rows_left);
+                (row..end).for_each(|row| self.take(&mut door, row, &mut recorder));
+                rows_left -= end - row;
+                row = end;
+                if rows_left == 0 {
+                    self.end_round(&mut recorder);
+                    rows_left = round_rows_max;
+                }
+            }
+        }
+        self.end_round(&mut recorder);
+        self.operations_folded += recorder.folded;
+        recorder.finish()
+    }
+
+    /// What [`Linker::observe`] would give back, with nothing remembered.
+    pub fn preview(&self, batches: &[&SpanBatch]) -> MapPart {
+        self.clone().observe(batches)
+    }
+
+    /// What did not fit so far.
+    pub fn overflow(&self) -> LinkerOverflow {
+        LinkerOverflow {
+            spans_forgotten: self.tables.spans_forgotten,
+            links_forgotten: self.tables.links_forgotten + self.links_cut,
+            names_folded: self.names.folded,
+            operations_folded: self.operations_folded,
+        }
+    }
+
+    fn end_round(&mut self, recorder: &mut Recorder) {
+        let changed = std::mem::take(&mut self.changed);
+        self.changed = Rules::new(&mut self.tables, &self.names, recorder).count(changed);
+        self.tables.renew_when_worn();
+    }
+
+    /// Remembers a span if it is new, or its end if that is new.
+    fn take(&mut self, door: &mut BatchDoor<'_>, row: usize, recorder: &mut Recorder) {
+        let batch = door.batch;
+        let span = batch.span(row);
+        let (trace, id) = (span.trace_id().0, span.span_id().0);
+        let kind = span.kind();
+        let duration = span.duration_nano();
+        let known = self.tables.find((trace, id), kind);
+        if let Some(known) = known
+            && (duration.is_none() || self.tables.span(known).is(flag::ENDED))
+        {
+            return;
+        }
+        let resource = batch.resources()[row] as usize;
+        let mut record = Record::new(trace, id, span.parent_id().0, kind as u8);
+        record.origin = door.origins[resource];
+        record.minute = minute_of(span.start_unix_nano());
+        record.set(flag::PARENT_IS_LOCAL, has_local_parent(span.flags()));
+        if let Some(duration) = duration {
+            record.bucket = bucket_of(duration) as u16;
+            record.set(flag::ENDED, true);
+            record.set(flag::FAILED, span.status() == StatusCode::Error);
+            if matches!(kind, SpanKind::Client | SpanKind::Producer | SpanKind::Consumer) {
+                self.name_peer(door, row, kind, &mut record);
+            }
+            let sample =
+                Sample { count: 1, failed: record.is(flag::FAILED), bucket: record.bucket };
+            let key = OperationKey {
+                minute: record.minute,
+                environment: recorder.environment_number(&self.names, record.origin),
+                service: door.service(resource, &self.names, recorder),
+                name: door.name(row, recorder),
+                kind: kind as u8,
+            };
+            recorder.operation(key, sample);
+        }
+        let seq = match known {
+            None => self.tables.push_span(record),
+            Some(seq) => {
+                self.tables.span_mut(seq).become_ended(record);
+                seq
+            }
+        };
+        if kind == SpanKind::Consumer && duration.is_some() {
+            self.take_links(seq, batch, row);
+        }
+        if !self.tables.span(seq).is(flag::DIRTY) {
+            self.tables.span_mut(seq).set(flag::DIRTY, true);
+            self.changed.push(seq);
+        }
+    }
+
+    fn name_peer(&mut self, door: &BatchDoor<'_>, row: usize, kind: SpanKind, record: &mut Record) {
+        let attributes = door.keys.attributes(door.batch, row);
+        let Some(peer) = peer_of(kind, &attributes) else { return };
+        if kind == SpanKind::Consumer && !peer.is_destination {
+            return;
+        }
+        record.peer = self.names.node(peer.kind, &peer.name, &peer.system);
+        if kind != SpanKind::Consumer {
+            record.set(flag::ASYNC, peer.sends);
+            record.set(flag::SENDS, peer.sends && peer.is_destination);
+        }
+    }
+
+    fn take_links(&mut self, seq: Seq, batch: &SpanBatch, row: usize) {
+        let links = batch.span(row).links();
+        if links.len() == 0 {
+            return;
+        }
+        self.links_cut += links.len().saturating_sub(LINKS_PER_SPAN_MAX) as u64;
+        let mut targets: Vec<FullId> = links
+            .take(LINKS_PER_SPAN_MAX)
+            .map(|link| (link.trace_id().0, link.span_id().0))
+            .collect();
+        targets.sort_unstable();
+        targets.dedup();
+        self.tables.push_links(seq, &targets);
+    }
+
+    /// Forgets the names that no remembered span uses, before new ones would not fit.
+    fn drop_unused_names(&mut self) {
+        if !self.names.nearly_full() {
+            return;
+        }
+        let mut nodes = vec![false; self.names.node_count()];
+        let mut origins = vec![false; self.names.origin_count()];
+        let (spans, links) = self.tables.entries_mut();
+        for span in spans.iter() {
+            origins[span.origin as usize] = true;
+            for node in [span.peer, span.sent, span.edge_from] {
+                if node != MANY {
+                    nodes[node as usize] = true;
+                }
+            }
+        }
+        links.iter().for_each(|link| nodes[link.edge_from as usize] = true);
+        let renumbered = self.names.keep(&mut nodes, &origins);
+        let node = |old: u32| match old {
+            NO_NODE | MANY => old,
+            _ => renumbered.node(old),
+        };
+        for span in spans {
+            span.origin = renumbered.origin(span.origin);
+            span.peer = node(span.peer);
+            span.sent = node(span.sent);
+            span.edge_from = node(span.edge_from);
+        }
+        links.iter_mut().for_each(|link| link.edge_from = node(link.edge_from));
+    }
+}
+
+/// Whether the sender says that the parent is in the same process.
+///
+/// **Rule:** opentelemetry-proto, `trace.proto`, enum `SpanFlags`, the two masks "is remote".
+fn has_local_parent(flags: u32) -> bool {
+    const HAS_IS_REMOTE: u32 = 0x100;
+    const IS_REMOTE: u32 = 0x200;
+    flags & (HAS_IS_REMOTE | IS_REMOTE) == HAS_IS_REMOTE
+}
+
+/// A batch and what is looked up once for all its spans.
+struct BatchDoor<'a> {
+    batch: &'a SpanBatch,
+    keys: BatchKeys,
+    /// Origin by resource number.
+    origins: Vec<u32>,
+    /// The part's string numbers plus one, by resource and by string number.
+    services: Vec<u32>,
+    names: Vec<u32>,
+}
+
+impl<'a> BatchDoor<'a> {
+    fn new(batch: &'a SpanBatch, names: &mut Names) -> Self {
+        let mut origins = vec![u32::MAX; batch.resource_count()];
+        for (row, resource) in batch.resources().iter().enumerate() {
+            let origin = &mut origins[*resource as usize];
+            if *origin == u32::MAX {
+                let sender = batch.span(row).resource();
+                *origin = names.origin(sender.service(), sender.environment().unwrap_or(""));
+            }
+        }
+        Self {
+            batch,
+            keys: BatchKeys::of(batch),
+            services: vec![0; origins.len()],
+            origins,
+            names: vec![0; batch.string_count()],
+        }
+    }
+
+    fn service(&mut self, resource: usize, names: &Names, recorder: &mut Recorder) -> u32 {
+        let known = &mut self.services[resource];
+        if *known == 0 {
+            let service = names.service(self.origins[resource]);
+            *known = recorder.string(&names.entry(service).name) + 1;
+        }
+        *known - 1
+    }
+
+    fn name(&mut self, row: usize, recorder: &mut Recorder) -> u32 {
+        let number = self.batch.names()[row];
+        let known = &mut self.names[number as usize];
+        if *known == 0 {
+            *known = recorder.string(self.batch.string(number)) + 1;
+        }
+        *known - 1
+    }
+}

@@ -1,0 +1,194 @@
+//! The names a linker remembers: nodes, and who sends spans.
+//!
+//! Records hold numbers into these tables. The tables are bounded: names that no record uses any
+//! more are dropped by [`Names::keep`], and beyond the bound all new names become [`OTHER`].
+
+use ahash::AHashMap;
+
+use crate::NodeKind;
+
+/// What stands for all names beyond a bound.
+pub const OTHER: &str = "(other)";
+
+/// The node number that means "no node".
+pub(crate) const NO_NODE: u32 = 0;
+
+/// A node as its text. The strings of one entry lie together: `kind system NUL name`.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    nodes: Vec<Entry>,
+    node_numbers: AHashMap<Box<[u8]>, u32>,
+    /// Service node and environment, by origin number.
+    origins: Vec<(u32, Box<str>)>,
+    origin_numbers: AHashMap<(u32, Box<str>), u32>,
+    scratch: Vec<u8>,
+    names_max: usize,
+    /// How many names became [`OTHER`].
+    pub(crate) folded: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) kind: NodeKind,
+    pub(crate) name: Box<str>,
+    pub(crate) system: Box<str>,
+}
+
+/// New numbers by old number; `u32::MAX` where a name was dropped.
+pub(crate) struct Renumbered {
+    nodes: Vec<u32>,
+    origins: Vec<u32>,
+}
+
+impl Names {
+    pub(crate) fn new(names_max: usize) -> Self {
+        let mut names = Self {
+            nodes: Vec::new(),
+            node_numbers: AHashMap::new(),
+            origins: Vec::new(),
+            origin_numbers: AHashMap::new(),
+            scratch: Vec::new(),
+            names_max,
+            folded: 0,
+        };
+        names.clear();
+        names
+    }
+
+    fn clear(&mut self) {
+        self.nodes.clear();
+        self.node_numbers.clear();
+        self.origins.clear();
+        self.origin_numbers.clear();
+        // Takes number 0, which no span can name.
+        let nobody = Entry { kind: NodeKind::External, name: "".into(), system: "".into() };
+        self.nodes.push(nobody);
+    }
+
+    /// The number of a node, new if need be.
+    pub(crate) fn node(&mut self, kind: NodeKind, name: &str, system: &str) -> u32 {
+        let name = clipped(name);
+        self.scratch.clear();
+        self.scratch.push(kind as u8);
+        self.scratch.extend_from_slice(system.as_bytes());
+        self.scratch.push(0);
+        self.scratch.extend_from_slice(name.as_bytes());
+        if let Some(number) = self.node_numbers.get(self.scratch.as_slice()) {
+            return *number;
+        }
+        if self.nodes.len() >= self.names_max && name != OTHER {
+            self.folded += 1;
+            return self.node(kind, OTHER, "");
+        }
+        let number = self.nodes.len() as u32;
+        self.node_numbers.insert(self.scratch.as_slice().into(), number);
+        self.nodes.push(Entry { kind, name: name.into(), system: system.into() });
+        number
+    }
+
+    /// The number of a sender, new if need be.
+    pub(crate) fn origin(&mut self, service: &str, environment: &str) -> u32 {
+        let node = self.node(NodeKind::Service, service, "");
+        let mut key = (node, clipped(environment).into());
+        if let Some(number) = self.origin_numbers.get(&key) {
+            return *number;
+        }
+        if self.origins.len() >= self.names_max && &*key.1 != OTHER {
+            self.folded += 1;
+            key = (node, OTHER.into());
+            if let Some(number) = self.origin_numbers.get(&key) {
+                return *number;
+            }
+        }
+        let number = self.origins.len() as u32;
+        self.origins.push(key.clone());
+        self.origin_numbers.insert(key, number);
+        number
+    }
+
+    pub(crate) fn entry(&self, node: u32) -> &Entry {
+        &self.nodes[node as usize]
+    }
+
+    /// The service node of a sender.
+    pub(crate) fn service(&self, origin: u32) -> u32 {
+        self.origins[origin as usize].0
+    }
+
+    pub(crate) fn environment(&self, origin: u32) -> &str {
+        &self.origins[origin as usize].1
+    }
+
+    pub(crate) fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(crate) fn origin_count(&self) -> usize {
+        self.origins.len()
+    }
+
+    /// Whether it is time to ask which names are still used.
+    pub(crate) fn nearly_full(&self) -> bool {
+        self.nodes.len().max(self.origins.len()) * 4 > self.names_max * 3
+    }
+
+    /// Drops all names but those marked; `nodes` and `origins` have one flag a number.
+    pub(crate) fn keep(&mut self, nodes: &mut [bool], origins: &[bool]) -> Renumbered {
+        let old_nodes = std::mem::take(&mut self.nodes);
+        let old_origins = std::mem::take(&mut self.origins);
+        self.clear();
+        for ((node, _), _) in old_origins.iter().zip(origins).filter(|(_, used)| **used) {
+            nodes[*node as usize] = true;
+        }
+        let mut renumbered = Renumbered { nodes: vec![NO_NODE], origins: Vec::new() };
+        for (entry, used) in old_nodes.iter().zip(&*nodes).skip(1) {
+            let number =
+                if *used { self.node(entry.kind, &entry.name, &entry.system) } else { u32::MAX };
+            renumbered.nodes.push(number);
+        }
+        for ((node, environment), used) in old_origins.iter().zip(origins) {
+            let service = &old_nodes[*node as usize].name;
+            let number = if *used { self.origin(service, environment) } else { u32::MAX };
+            renumbered.origins.push(number);
+        }
+        renumbered
+    }
+}
+
+impl Renumbered {
+    pub(crate) fn node(&self, old: u32) -> u32 {
+        self.nodes[old as usize]
+    }
+
+    pub(crate) fn origin(&self, old: u32) -> u32 {
+        self.origins[old as usize]
+    }
+}
+
+/// A name no longer than anyone reads, cut at a character.
+fn clipped(name: &str) -> &str {
+    const NAME_BYTES_MAX: usize = 256;
+    &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_beyond_the_bound_become_other_until_unused_ones_are_dropped() {
+        let mut names = Names::new(4);
+        let a = names.node(NodeKind::External, "a", "");
+        let origin = names.origin("web", "prod");
+        names.node(NodeKind::External, "b", "");
+        let beyond = names.node(NodeKind::External, "c", "");
+        assert_eq!((&*names.entry(beyond).name, names.folded), (OTHER, 1));
+        assert_eq!(names.node(NodeKind::External, "a", ""), a);
+
+        let mut used = vec![false; names.node_count()];
+        let renumbered = names.keep(&mut used, &[true]);
+        assert_eq!(names.environment(renumbered.origin(origin)), "prod");
+        let c = names.node(NodeKind::External, "c", "");
+        assert_eq!(&*names.entry(c).name, "c");
+    }
+}

@@ -1,0 +1,361 @@
+//! What a span counts for, given the spans around it.
+//!
+//! [`Rules::wanted`] is the whole rule: a function of a span, its parent, and three facts that
+//! its neighbours leave on it (answered, sends to, has links). A span remembers what it counts for;
+//! whenever a neighbour comes or changes, the difference is written. So the sum of all parts is
+//! the rule applied to all spans, whatever their order.
+
+use throughline_model::SpanKind;
+
+use crate::kind::{EdgeKind, Evidence};
+use crate::names::{NO_NODE, Names};
+use crate::recorder::{EdgeEnds, Recorder};
+use crate::tables::{FullId, MANY, Record, Seq, Tables, flag};
+
+/// One round of linking and counting.
+pub(crate) struct Rules<'a> {
+    tables: &'a mut Tables,
+    names: &'a Names,
+    recorder: &'a mut Recorder,
+    /// Spans to count anew; each has [`flag::DIRTY`].
+    dirty: Vec<Seq>,
+}
+
+/// What a span counts for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Wanted {
+    is_entry: bool,
+    is_call: bool,
+    /// The node that an edge to the span's service comes from, or [`NO_NODE`].
+    edge_from: u32,
+    edge_is_async: bool,
+    edge_is_inferred: bool,
+}
+
+impl<'a> Rules<'a> {
+    pub(crate) fn new(
+        tables: &'a mut Tables,
+        names: &'a Names,
+        recorder: &'a mut Recorder,
+    ) -> Self {
+        Self { tables, names, recorder, dirty: Vec::new() }
+    }
+
+    /// Links the changed spans to their neighbours and counts whom that concerns. The spans have
+    /// [`flag::DIRTY`]. Gives the vector back, empty, to be used again.
+    pub(crate) fn count(mut self, changed: Vec<Seq>) -> Vec<Seq> {
+        self.dirty = changed;
+        for at in 0..self.dirty.len() {
+            self.meet_neighbours(self.dirty[at]);
+        }
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for seq in dirty.drain(..) {
+            if self.tables.has_span(seq) {
+                self.tables.span_mut(seq).set(flag::DIRTY, false);
+                self.recount(seq);
+            }
+        }
+        dirty
+    }
+
+    /// Tells a span and its neighbours of each other.
+    fn meet_neighbours(&mut self, seq: Seq) {
+        if !self.tables.has_span(seq) {
+            return;
+        }
+        let span = *self.tables.span(seq);
+        // Almost always empty, and then they cost no memory.
+        let partners: Vec<Seq> =
+            self.tables.spans_of(span.full_id()).filter(|s| *s != seq).collect();
+        for partner in partners {
+            self.mark(partner);
+            self.meet(partner, seq);
+            self.meet(seq, partner);
+        }
+        let children: Vec<Seq> = self.tables.children_of(span.full_id()).collect();
+        for child in children {
+            self.mark(child);
+            self.meet(seq, child);
+        }
+        let links: Vec<Seq> = self.tables.links_to(span.full_id()).collect();
+        for link in links {
+            let consumer = self.tables.link(link).consumer;
+            if self.tables.has_span(consumer) {
+                self.mark(consumer);
+            }
+        }
+        if let Some(parent) = span.full_parent() {
+            let parents: Vec<Seq> = self.tables.spans_of(parent).collect();
+            for parent in parents {
+                self.meet(parent, seq);
+            }
+        }
+    }
+
+    /// Leaves on a caller that it was answered, and on a parent what its child sends to.
+    fn meet(&mut self, parent: Seq, child: Seq) {
+        if parent == child {
+            return;
+        }
+        let (above, below) = (self.tables.span(parent), self.tables.span(child));
+        let same_service = self.same_service(above, below);
+        let is_child = below.full_parent() == Some(above.full_id());
+        let answered = below.is_called()
+            || is_child && (!same_service || below.is_caller() && below.is(flag::PAIRED));
+        let sends = is_child && same_service && below.is(flag::SENDS);
+        let peer = below.peer;
+        if above.is_caller() && answered {
+            self.set_paired(parent);
+        }
+        if sends {
+            self.add_sent(parent, peer);
+        }
+    }
+
+    /// Marks a caller as answered, and the callers of its own service around it.
+    fn set_paired(&mut self, caller: Seq) {
+        let mut callers = vec![caller];
+        while let Some(seq) = callers.pop() {
+            let span = *self.tables.span(seq);
+            if span.is(flag::PAIRED) {
+                continue;
+            }
+            self.tables.span_mut(seq).set(flag::PAIRED, true);
+            self.mark(seq);
+            let Some(parent) = span.full_parent() else { continue };
+            let is_around = |above: &Record| above.is_caller() && self.same_service(above, &span);
+            let around = self.tables.spans_of(parent).filter(|s| is_around(self.tables.span(*s)));
+            callers.extend(around);
+        }
+    }
+
+    fn add_sent(&mut self, parent: Seq, destination: u32) {
+        let span = self.tables.span_mut(parent);
+        let sent = match span.sent {
+            NO_NODE => destination,
+            known if known == destination => known,
+            _ => MANY,
+        };
+        if sent == span.sent {
+            return;
+        }
+        span.sent = sent;
+        let id = span.full_id();
+        let children: Vec<Seq> = self.tables.children_of(id).collect();
+        children.into_iter().for_each(|child| self.mark(child));
+    }
+
+    fn mark(&mut self, seq: Seq) {
+        let span = self.tables.span_mut(seq);
+        if !span.is(flag::DIRTY) {
+            span.set(flag::DIRTY, true);
+            self.dirty.push(seq);
+        }
+    }
+
+    /// Writes the difference between what a span counted for and what it should.
+    fn recount(&mut self, seq: Seq) {
+        let span = *self.tables.span(seq);
+        if !span.is(flag::ENDED) {
+            return;
+        }
+        let parent = self.parent_of(seq, &span).map(|seq| *self.tables.span(seq));
+        let mut wanted = self.wanted(&span, parent.as_ref());
+        let has_linked = span.is(flag::HAS_LINKS) && self.recount_links(seq, &span, &wanted);
+        if has_linked && wanted.edge_is_inferred {
+            wanted.edge_from = NO_NODE;
+            (wanted.edge_is_async, wanted.edge_is_inferred) = (false, false);
+        }
+        let counted = Wanted::counted(&span);
+        if wanted == counted {
+            return;
+        }
+        self.write(&span, &counted, &wanted, -1);
+        self.write(&span, &wanted, &counted, 1);
+        let span = self.tables.span_mut(seq);
+        span.edge_from = wanted.edge_from;
+        span.set(flag::IS_ENTRY, wanted.is_entry);
+        span.set(flag::IS_CALL, wanted.is_call);
+        span.set(flag::EDGE_ASYNC, wanted.edge_is_async);
+        span.set(flag::EDGE_INFERRED, wanted.edge_is_inferred);
+    }
+
+    /// Counts what `this` has and `other` has not.
+    fn write(&mut self, span: &Record, this: &Wanted, other: &Wanted, count: i64) {
+        let service = self.names.service(span.origin);
+        if this.is_entry && !other.is_entry {
+            self.recorder.node(self.names, span, service, count);
+        }
+        if this.is_call && !other.is_call {
+            let kind = if span.is(flag::ASYNC) { EdgeKind::Async } else { EdgeKind::Sync };
+            let evidence = Evidence::Inferred;
+            let edge = EdgeEnds { from: service, to: span.peer, kind, evidence };
+            self.recorder.node(self.names, span, span.peer, count);
+            self.recorder.edge(self.names, span, edge, count);
+        }
+        if this.edge_from != NO_NODE && this.edge() != other.edge() {
+            let edge = EdgeEnds {
+                from: this.edge_from,
+                to: service,
+                kind: if this.edge_is_async { EdgeKind::Async } else { EdgeKind::Sync },
+                evidence: if this.edge_is_inferred { Evidence::Inferred } else { Evidence::Parent },
+            };
+            self.recorder.edge(self.names, span, edge, count);
+        }
+    }
+
+    /// The rule. `span` has ended.
+    fn wanted(&self, span: &Record, parent: Option<&Record>) -> Wanted {
+        let mut wanted = Wanted {
+            is_entry: span.is_called()
+                || match parent {
+                    Some(parent) => !self.same_service(parent, span),
+                    None => !(span.is(flag::PARENT_IS_LOCAL) && span.full_parent().is_some()),
+                },
+            is_call: self.is_call(span),
+            ..Wanted::default()
+        };
+        let Some(parent) = parent else {
+            // A consumer whose sender we do not hold, but whose queue we know.
+            if span.kind() == SpanKind::Consumer && span.peer != NO_NODE {
+                wanted.edge_from = span.peer;
+                (wanted.edge_is_async, wanted.edge_is_inferred) = (true, true);
+            }
+            return wanted;
+        };
+        if self.same_service(parent, span) {
+            if parent.is(flag::SENDS) && span.kind() == SpanKind::Consumer {
+                (wanted.edge_from, wanted.edge_is_async) = (parent.peer, true);
+            }
+        } else if parent.is(flag::SENDS) {
+            (wanted.edge_from, wanted.edge_is_async) = (parent.peer, true);
+        } else if !parent.is_caller()
+            && !matches!(parent.sent, NO_NODE | MANY)
+            && matches!(
+                span.kind(),
+                SpanKind::Internal | SpanKind::Unspecified | SpanKind::Consumer
+            )
+        {
+            // The context went with the message from the span around the one that sent it, as a
+            // program does that carries the context by hand (testdata/kinesis-lab/manual).
+            (wanted.edge_from, wanted.edge_is_async) = (parent.sent, true);
+        } else {
+            wanted.edge_from = self.names.service(parent.origin);
+            wanted.edge_is_async =
+                span.kind() == SpanKind::Consumer || parent.kind() == SpanKind::Producer;
+        }
+        wanted
+    }
+
+    /// Whether a span is a call to the peer it names: always when it sends to a destination, else
+    /// only while nobody has answered it. The outermost of nested callers speaks for them all.
+    fn is_call(&self, span: &Record) -> bool {
+        if !span.is_caller() || span.peer == NO_NODE {
+            return false;
+        }
+        if span.is(flag::PAIRED) && !span.is(flag::SENDS) {
+            return false;
+        }
+        let Some(parent) = span.full_parent() else { return true };
+        let speaks_for = |above: &Record| {
+            above.is_caller() && above.peer != NO_NODE && self.same_service(above, span)
+        };
+        !self.tables.spans_of(parent).any(|seq| speaks_for(self.tables.span(seq)))
+    }
+
+    /// The span that caused this one: the calling side of the same id (as Zipkin's shared spans
+    /// have it), else the parent, that of its own service first.
+    ///
+    /// **Rule:** openzipkin/b3-propagation, "shared spans"; ADR-0004.
+    fn parent_of(&self, seq: Seq, span: &Record) -> Option<Seq> {
+        let shared = |s: &Seq| *s != seq && self.tables.span(*s).is_caller();
+        if span.is_called()
+            && let Some(caller) = self
+                .tables
+                .spans_of(span.full_id())
+                .filter(shared)
+                .min_by_key(|s| self.tables.span(*s).kind())
+        {
+            return Some(caller);
+        }
+        let parents = self.tables.spans_of(span.full_parent()?).filter(|s| *s != seq);
+        parents.min_by_key(|s| {
+            let parent = self.tables.span(*s);
+            let distance = match parent.kind() {
+                SpanKind::Server => 0,
+                SpanKind::Consumer => 1,
+                SpanKind::Internal => 2,
+                SpanKind::Unspecified => 3,
+                SpanKind::Producer => 4,
+                SpanKind::Client => 5,
+            };
+            (!self.same_service(parent, span), distance)
+        })
+    }
+
+    /// Counts the edges that a consumer's links make, each once; says whether there are any.
+    fn recount_links(&mut self, seq: Seq, span: &Record, wanted: &Wanted) -> bool {
+        let mut seen: Vec<u32> = Vec::new();
+        if !wanted.edge_is_inferred {
+            // What the parent shows already needs no link.
+            seen.push(wanted.edge_from);
+        }
+        let mut any = false;
+        for link_seq in self.tables.links_from(seq) {
+            let link = *self.tables.link(link_seq);
+            let found = self.linked_from(span, link.target);
+            any |= found != NO_NODE;
+            let from = if found == NO_NODE || seen.contains(&found) { NO_NODE } else { found };
+            seen.push(found);
+            if from == link.edge_from {
+                continue;
+            }
+            for (from, count) in [(link.edge_from, -1), (from, 1)] {
+                if from != NO_NODE {
+                    let (kind, evidence) = (EdgeKind::Async, Evidence::Link);
+                    let to = self.names.service(span.origin);
+                    let edge = EdgeEnds { from, to, kind, evidence };
+                    self.recorder.edge(self.names, span, edge, count);
+                }
+            }
+            self.tables.link_mut(link_seq).edge_from = from;
+        }
+        any
+    }
+
+    /// The node that a link's target stands for: its destination, else its service if another.
+    fn linked_from(&self, span: &Record, target: FullId) -> u32 {
+        let sender = self
+            .tables
+            .spans_of(target)
+            .map(|seq| self.tables.span(seq))
+            .filter(|s| s.kind() == SpanKind::Producer || s.is(flag::SENDS))
+            .max_by_key(|s| s.kind());
+        match sender {
+            Some(sender) if sender.is(flag::SENDS) => sender.peer,
+            Some(sender) if !self.same_service(sender, span) => self.names.service(sender.origin),
+            _ => NO_NODE,
+        }
+    }
+
+    fn same_service(&self, a: &Record, b: &Record) -> bool {
+        self.names.service(a.origin) == self.names.service(b.origin)
+    }
+}
+
+impl Wanted {
+    /// What a span counts for now.
+    fn counted(span: &Record) -> Self {
+        Self {
+            is_entry: span.is(flag::IS_ENTRY),
+            is_call: span.is(flag::IS_CALL),
+            edge_from: span.edge_from,
+            edge_is_async: span.is(flag::EDGE_ASYNC),
+            edge_is_inferred: span.is(flag::EDGE_INFERRED),
+        }
+    }
+
+    fn edge(&self) -> (u32, bool, bool) {
+        (self.edge_from, self.edge_is_async, self.edge_is_inferred)
+    }
+}

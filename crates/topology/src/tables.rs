@@ -1,0 +1,447 @@
+//! What the linker remembers: the last spans, by their own id, their parent's, and their links.
+//!
+//! Spans and links lie in two rings, so the oldest goes when a ring is full. One hash table of
+//! 16-byte slots finds them: the slot of an id heads three lists (spans with that id, children
+//! that name it as their parent, links that name it). Lists run from new to old, so a list ends
+//! where its ring has forgotten the rest, and nothing is ever unlinked.
+
+use ahash::{AHashMap, RandomState};
+use throughline_model::SpanKind;
+
+use crate::names::NO_NODE;
+
+/// A number of a span or link in its ring; rises with time, 0 is none.
+pub(crate) type Seq = u32;
+
+/// A trace id and a span id.
+pub(crate) type FullId = ([u8; 16], [u8; 8]);
+
+/// What is remembered of a span, 64 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    pub(crate) trace: [u8; 16],
+    pub(crate) id: [u8; 8],
+    pub(crate) parent: [u8; 8],
+    /// Minute of its start.
+    pub(crate) minute: u32,
+    /// Who sent it.
+    pub(crate) origin: u32,
+    /// The node it names as its peer, or [`NO_NODE`].
+    pub(crate) peer: u32,
+    /// The one destination that its children send to, [`NO_NODE`] or [`MANY`].
+    pub(crate) sent: u32,
+    /// The node of the edge that it counts for now, or [`NO_NODE`].
+    pub(crate) edge_from: u32,
+    next_same_id: Seq,
+    next_sibling: Seq,
+    /// Bucket of its duration.
+    pub(crate) bucket: u16,
+    /// Kind in the low three bits, then the bits of [`flag`].
+    pub(crate) flags: u16,
+}
+
+const _: () = assert!(size_of::<Record>() == 64);
+
+/// The children of a span send to more than one destination.
+pub(crate) const MANY: u32 = u32::MAX;
+
+/// Bits of [`Record::flags`].
+pub(crate) mod flag {
+    /// Its end is known.
+    pub(crate) const ENDED: u16 = 1 << 3;
+    /// Its status is "error".
+    pub(crate) const FAILED: u16 = 1 << 4;
+    /// Its sender says that the parent is in the same process.
+    pub(crate) const PARENT_IS_LOCAL: u16 = 1 << 5;
+    /// It hands over a message to the destination that is its peer.
+    pub(crate) const SENDS: u16 = 1 << 6;
+    /// It does not wait for its peer.
+    pub(crate) const ASYNC: u16 = 1 << 7;
+    /// Somebody answered it: its peer is a service we know.
+    pub(crate) const PAIRED: u16 = 1 << 8;
+    /// It has links in the ring of links.
+    pub(crate) const HAS_LINKS: u16 = 1 << 9;
+    /// It waits to be counted anew.
+    pub(crate) const DIRTY: u16 = 1 << 10;
+    /// It counts as a request of its service now.
+    pub(crate) const IS_ENTRY: u16 = 1 << 11;
+    /// It counts as a call to its peer now.
+    pub(crate) const IS_CALL: u16 = 1 << 12;
+    /// The edge it counts for now is async.
+    pub(crate) const EDGE_ASYNC: u16 = 1 << 13;
+    /// The edge it counts for now is inferred.
+    pub(crate) const EDGE_INFERRED: u16 = 1 << 14;
+}
+
+impl Record {
+    pub(crate) fn new(trace: [u8; 16], id: [u8; 8], parent: [u8; 8], kind: u8) -> Self {
+        let flags = u16::from(SpanKind::from_number(kind) as u8);
+        Self {
+            trace,
+            id,
+            parent,
+            minute: 0,
+            origin: 0,
+            peer: NO_NODE,
+            sent: NO_NODE,
+            edge_from: NO_NODE,
+            next_same_id: 0,
+            next_sibling: 0,
+            bucket: 0,
+            flags,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> SpanKind {
+        SpanKind::from_number((self.flags & 7) as u8)
+    }
+
+    pub(crate) fn is(&self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub(crate) fn set(&mut self, flag: u16, value: bool) {
+        if value { self.flags |= flag } else { self.flags &= !flag }
+    }
+
+    /// Whether it stands for a call or message that leaves its service.
+    pub(crate) fn is_caller(&self) -> bool {
+        matches!(self.kind(), SpanKind::Client | SpanKind::Producer)
+    }
+
+    /// Whether it stands for a call or message that came in.
+    pub(crate) fn is_called(&self) -> bool {
+        matches!(self.kind(), SpanKind::Server | SpanKind::Consumer)
+    }
+
+    pub(crate) fn full_id(&self) -> FullId {
+        (self.trace, self.id)
+    }
+
+    pub(crate) fn full_parent(&self) -> Option<FullId> {
+        (self.parent != [0; 8]).then_some((self.trace, self.parent))
+    }
+
+    /// Takes over what is known since the end came. Ids, lists and what it counts for stay.
+    pub(crate) fn become_ended(&mut self, ended: Self) {
+        let Self { minute, origin, peer, bucket, .. } = ended;
+        (self.minute, self.origin, self.peer, self.bucket) = (minute, origin, peer, bucket);
+        self.flags = self.flags & !flag::PARENT_IS_LOCAL | ended.flags;
+    }
+}
+
+/// A link of a consumer to the span that sent what it takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    pub(crate) target: FullId,
+    pub(crate) consumer: Seq,
+    /// The node of the edge that it counts for now, or [`NO_NODE`].
+    pub(crate) edge_from: u32,
+    next_same_target: Seq,
+}
+
+/// The heads of the lists of one id. All zero: never used. All forgotten: free to be used again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    hash: u32,
+    spans: Seq,
+    children: Seq,
+    links: Seq,
+}
+
+/// Entries by number; the oldest goes when the ring is full.
+#[derive(Clone, Debug)]
+struct Ring<T> {
+    entries: Vec<T>,
+    next: Seq,
+    entries_max: u32,
+}
+
+impl<T> Ring<T> {
+    fn new(entries_max: usize) -> Self {
+        let entries_max = u32::try_from(entries_max).unwrap_or(1 << 30).clamp(1, 1 << 30);
+        Self { entries: Vec::new(), next: 1, entries_max }
+    }
+
+    fn has(&self, seq: Seq) -> bool {
+        // Wraps to a huge number below the oldest, also for 0.
+        let count = self.entries.len() as u32;
+        seq.wrapping_sub(self.next - count) < count
+    }
+
+    fn place(&self, seq: Seq) -> usize {
+        ((seq - 1) % self.entries_max) as usize
+    }
+
+    fn push(&mut self, entry: T) -> (Seq, Option<T>) {
+        let seq = self.next;
+        self.next += 1;
+        let place = self.place(seq);
+        match self.entries.get_mut(place) {
+            Some(old) => (seq, Some(std::mem::replace(old, entry))),
+            None => {
+                self.entries.push(entry);
+                (seq, None)
+            }
+        }
+    }
+}
+
+/// The rings and the table that finds what lies in them.
+#[derive(Clone, Debug)]
+pub(crate) struct Tables {
+    spans: Ring<Record>,
+    links: Ring<Link>,
+    /// Where the links of a consumer begin, and how many they are.
+    links_of: AHashMap<Seq, (Seq, u32)>,
+    slots: Vec<Slot>,
+    slots_used: usize,
+    hasher: RandomState,
+    /// Spans that were forgotten to make room.
+    pub(crate) spans_forgotten: u64,
+    /// Links that were forgotten to make room.
+    pub(crate) links_forgotten: u64,
+}
+
+const SLOTS_MIN: usize = 1024;
+
+impl Tables {
+    pub(crate) fn new(spans_max: usize, links_max: usize) -> Self {
+        Self {
+            spans: Ring::new(spans_max),
+            links: Ring::new(links_max),
+            links_of: AHashMap::new(),
+            slots: vec![Slot::default(); SLOTS_MIN],
+            slots_used: 0,
+            hasher: RandomState::new(),
+            spans_forgotten: 0,
+            links_forgotten: 0,
+        }
+    }
+
+    pub(crate) fn span(&self, seq: Seq) -> &Record {
+        &self.spans.entries[self.spans.place(seq)]
+    }
+
+    pub(crate) fn span_mut(&mut self, seq: Seq) -> &mut Record {
+        let place = self.spans.place(seq);
+        &mut self.spans.entries[place]
+    }
+
+    /// Whether a span is still remembered.
+    pub(crate) fn has_span(&self, seq: Seq) -> bool {
+        self.spans.has(seq)
+    }
+
+    pub(crate) fn link(&self, seq: Seq) -> &Link {
+        &self.links.entries[self.links.place(seq)]
+    }
+
+    pub(crate) fn link_mut(&mut self, seq: Seq) -> &mut Link {
+        let place = self.links.place(seq);
+        &mut self.links.entries[place]
+    }
+
+    /// All that is remembered, for those who renumber names.
+    pub(crate) fn entries_mut(&mut self) -> (&mut [Record], &mut [Link]) {
+        (&mut self.spans.entries, &mut self.links.entries)
+    }
+
+    /// The span with this id and kind.
+    pub(crate) fn find(&self, id: FullId, kind: SpanKind) -> Option<Seq> {
+        self.spans_of(id).find(|seq| self.span(*seq).kind() == kind)
+    }
+
+    /// The spans with this id, at most one of each kind.
+    pub(crate) fn spans_of(&self, id: FullId) -> impl Iterator<Item = Seq> + '_ {
+        let head = self.slot(id).map_or(0, |slot| slot.spans);
+        self.span_list(head, |record| record.next_same_id)
+    }
+
+    /// The spans that name this id as their parent.
+    pub(crate) fn children_of(&self, id: FullId) -> impl Iterator<Item = Seq> + '_ {
+        let head = self.slot(id).map_or(0, |slot| slot.children);
+        self.span_list(head, |record| record.next_sibling)
+    }
+
+    /// The links that name this id.
+    pub(crate) fn links_to(&self, id: FullId) -> impl Iterator<Item = Seq> + '_ {
+        let head = self.slot(id).map_or(0, |slot| slot.links);
+        let list = Some(head).filter(|seq| self.links.has(*seq));
+        std::iter::successors(list, |seq| {
+            Some(self.link(*seq).next_same_target).filter(|seq| self.links.has(*seq))
+        })
+    }
+
+    /// The links of a consumer that are still remembered, in the order sent.
+    pub(crate) fn links_from(&self, consumer: Seq) -> impl Iterator<Item = Seq> + use<> {
+        let (first, count) = self.links_of.get(&consumer).copied().unwrap_or((1, 0));
+        let oldest = self.links.next - self.links.entries.len() as u32;
+        first.max(oldest)..(first + count).max(oldest)
+    }
+
+    fn span_list<'a>(
+        &'a self,
+        head: Seq,
+        next: impl Fn(&Record) -> Seq + 'a,
+    ) -> impl Iterator<Item = Seq> + 'a {
+        ListWalk { tables: self, at: Some(head).filter(|seq| self.has_span(*seq)), next }
+    }
+
+    /// Remembers a span. The caller made sure that none with its id and kind is there.
+    pub(crate) fn push_span(&mut self, record: Record) -> Seq {
+        self.reserve(2);
+        let (id, parent) = (record.full_id(), record.full_parent());
+        // First the ring, then the table: a slot counts as live only by what the rings hold.
+        let (seq, forgotten) = self.spans.push(record);
+        if let Some(old) = forgotten {
+            self.spans_forgotten += 1;
+            if old.is(flag::HAS_LINKS) {
+                self.links_of.remove(&(seq - self.spans.entries_max));
+            }
+        }
+        let next = self.take_head(id, |slot| std::mem::replace(&mut slot.spans, seq));
+        self.span_mut(seq).next_same_id = next;
+        if let Some(parent) = parent {
+            let next = self.take_head(parent, |slot| std::mem::replace(&mut slot.children, seq));
+            self.span_mut(seq).next_sibling = next;
+        }
+        seq
+    }
+
+    /// Remembers the links of a span that has none yet.
+    pub(crate) fn push_links(&mut self, consumer: Seq, targets: &[FullId]) {
+        self.links_of.insert(consumer, (self.links.next, targets.len() as u32));
+        self.span_mut(consumer).set(flag::HAS_LINKS, true);
+        for target in targets {
+            self.reserve(1);
+            let link = Link { target: *target, consumer, edge_from: NO_NODE, next_same_target: 0 };
+            let (seq, forgotten) = self.links.push(link);
+            self.links_forgotten += u64::from(forgotten.is_some());
+            let next = self.take_head(*target, |slot| std::mem::replace(&mut slot.links, seq));
+            self.link_mut(seq).next_same_target = next;
+        }
+    }
+
+    /// Starts anew before the numbers run out, once in four billion spans.
+    pub(crate) fn renew_when_worn(&mut self) {
+        const SEQ_MAX: Seq = u32::MAX - (1 << 26);
+        if self.spans.next.max(self.links.next) > SEQ_MAX {
+            let forgotten = self.spans_forgotten + self.spans.entries.len() as u64;
+            let links_forgotten = self.links_forgotten + self.links.entries.len() as u64;
+            let (spans_max, links_max) = (self.spans.entries_max, self.links.entries_max);
+            *self = Self::new(spans_max as usize, links_max as usize);
+            (self.spans_forgotten, self.links_forgotten) = (forgotten, links_forgotten);
+        }
+    }
+}
+
+/// A list of spans, from new to old.
+struct ListWalk<'a, F> {
+    tables: &'a Tables,
+    at: Option<Seq>,
+    next: F,
+}
+
+impl<F: Fn(&Record) -> Seq> Iterator for ListWalk<'_, F> {
+    type Item = Seq;
+
+    fn next(&mut self) -> Option<Seq> {
+        let seq = self.at?;
+        let next = (self.next)(self.tables.span(seq));
+        self.at = Some(next).filter(|next| self.tables.has_span(*next));
+        Some(seq)
+    }
+}
+
+/// The hash table.
+impl Tables {
+    fn hash(&self, id: FullId) -> u32 {
+        self.hasher.hash_one((u128::from_ne_bytes(id.0), u64::from_ne_bytes(id.1))) as u32
+    }
+
+    fn slot(&self, id: FullId) -> Option<&Slot> {
+        let hash = self.hash(id);
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = &self.slots[at];
+            if slot.is_unused() {
+                return None;
+            }
+            if slot.hash == hash && self.id_of(slot) == Some(id) {
+                return Some(slot);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Puts a new head on a list of an id, and gives back the old one.
+    fn take_head(&mut self, id: FullId, push: impl FnOnce(&mut Slot) -> Seq) -> Seq {
+        let hash = self.hash(id);
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        let mut free = None;
+        loop {
+            let slot = &self.slots[at];
+            if slot.is_unused() {
+                break;
+            }
+            if slot.hash == hash && self.id_of(slot) == Some(id) {
+                return push(&mut self.slots[at]);
+            }
+            if free.is_none() && !self.is_live(slot) {
+                free = Some(at);
+            }
+            at = (at + 1) & mask;
+        }
+        let at = free.unwrap_or_else(|| {
+            self.slots_used += 1;
+            at
+        });
+        self.slots[at] = Slot { hash, ..Slot::default() };
+        push(&mut self.slots[at])
+    }
+
+    /// The id that a slot stands for, read from any entry of its lists.
+    fn id_of(&self, slot: &Slot) -> Option<FullId> {
+        if self.spans.has(slot.spans) {
+            Some(self.span(slot.spans).full_id())
+        } else if self.spans.has(slot.children) {
+            self.span(slot.children).full_parent()
+        } else if self.links.has(slot.links) {
+            Some(self.link(slot.links).target)
+        } else {
+            None
+        }
+    }
+
+    fn is_live(&self, slot: &Slot) -> bool {
+        self.spans.has(slot.spans) || self.spans.has(slot.children) || self.links.has(slot.links)
+    }
+
+    /// Makes room for more ids: a quarter of the slots stays unused, or a search would not end.
+    fn reserve(&mut self, more: usize) {
+        if (self.slots_used + more) * 4 <= self.slots.len() * 3 {
+            return;
+        }
+        let live: Vec<Slot> =
+            self.slots.iter().filter(|slot| self.is_live(slot)).copied().collect();
+        let length = ((live.len() + more) * 2).next_power_of_two().max(SLOTS_MIN);
+        self.slots = vec![Slot::default(); length];
+        self.slots_used = live.len();
+        for slot in live {
+            let mut at = slot.hash as usize & (length - 1);
+            while !self.slots[at].is_unused() {
+                at = (at + 1) & (length - 1);
+            }
+            self.slots[at] = slot;
+        }
+    }
+}
+
+impl Slot {
+    fn is_unused(&self) -> bool {
+        self.spans | self.children | self.links == 0
+    }
+}
