@@ -130,11 +130,11 @@ impl SpanBatchBuilder {
             schema_url: self.strings.intern(schema_url),
         };
         // Few resources a batch: a linear search from the newest beats a hash of all attributes.
-        let same = self.resource_rows.iter().rposition(|old| {
+        let same = searched(&self.resource_rows).iter().rposition(|old| {
             (old.dropped, old.schema_url) == (row.dropped, row.schema_url)
                 && self.same_attributes(old.attr_start, old.attr_end)
         });
-        self.resource_now = match same.filter(|_| self.resource_rows.len() < 4096) {
+        self.resource_now = match same {
             Some(found) => {
                 self.truncate_attributes(row.attr_start);
                 found as u32
@@ -161,12 +161,12 @@ impl SpanBatchBuilder {
         let end = self.attr_keys.len() as u32;
         let Some(mut row) = self.scope_rows.pop() else { return 0 };
         row = ScopeRow { attr_end: end, dropped, schema_url, ..row };
-        let same = self.scope_rows.iter().rposition(|old| {
+        let same = searched(&self.scope_rows).iter().rposition(|old| {
             (old.name, old.version, old.dropped, old.schema_url)
                 == (row.name, row.version, row.dropped, row.schema_url)
                 && self.same_attributes(old.attr_start, old.attr_end)
         });
-        self.scope_now = match same.filter(|_| self.scope_rows.len() < 4096) {
+        self.scope_now = match same {
             Some(found) => {
                 self.truncate_attributes(row.attr_start);
                 found as u32
@@ -566,6 +566,13 @@ fn clear_but_bounded<T>(column: &mut Vec<T>) {
     const KEPT_BYTES_MAX: usize = 4 << 20;
     column.clear();
     column.shrink_to(KEPT_BYTES_MAX / size_of::<T>());
+}
+
+/// The rows to look through for an equal one: none of a batch with so many that every next search
+/// would cost more than the copy it saves. A hostile request can have millions.
+fn searched<T>(rows: &[T]) -> &[T] {
+    const SEARCHED_MAX: usize = 4096;
+    if rows.len() < SEARCHED_MAX { rows } else { &[] }
 }
 
 fn offsets(ends: &[u32]) -> ScalarBuffer<u32> {
