@@ -1,0 +1,12 @@
+//! The wire crate from outside: against `prost` as oracle, real recordings and bad bytes.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod answers;
+mod bad_input;
+mod content;
+mod corpus;
+mod generate;
+mod json;
+mod limits;
+mod oracle;
+mod recordings;
