@@ -1,1 +1,17 @@
+//! Makes the spans that tests and benchmarks send, and runs the real server for them.
 //!
+//! Comes in:   a seed, or the few fields a test cares about; the path of a binary.
+//! Goes out:   [`Span`]s as a `SpanBatch` or as OTLP bytes; a running [`Server`].
+//! May touch:  model. It starts processes and opens loopback sockets, so only tests may use it.
+
+mod load;
+mod protobuf;
+mod rng;
+mod server;
+mod span;
+
+pub use load::{Load, OPERATIONS, SERVICES};
+pub use protobuf::otlp_request;
+pub use rng::Rng;
+pub use server::{Server, StartError};
+pub use span::{Event, Resource, Span, Value, batch, resource, span};
