@@ -256,6 +256,16 @@ impl SpanBatch {
         row.attr_start..row.attr_end
     }
 
+    /// One resource, borrowed.
+    pub fn resource(&self, number: usize) -> crate::ResourceRef<'_> {
+        crate::ResourceRef { batch: self, number }
+    }
+
+    /// One scope, borrowed.
+    pub fn scope(&self, number: usize) -> crate::ScopeRef<'_> {
+        crate::ScopeRef { batch: self, number }
+    }
+
     /// The rows of a resource table, with offsets into this batch's tables.
     pub fn resource_row(&self, resource: usize) -> &ResourceRow {
         &self.resource_rows[resource]

@@ -67,7 +67,10 @@ pub fn encode_batch(batch: &SpanBatch, out: &mut Vec<u8>) {
     put(out, &batch.heap);
     put_numbers(
         out,
-        batch.resource_rows.iter().flat_map(|r| [r.attr_start, r.attr_end, r.dropped, r.schema_url]),
+        batch
+            .resource_rows
+            .iter()
+            .flat_map(|r| [r.attr_start, r.attr_end, r.dropped, r.schema_url]),
     );
     put_numbers(
         out,
@@ -235,7 +238,10 @@ impl<'a> Reader<'a> {
         let (trace_ids, _) = self.column()?.as_chunks::<16>();
         let (span_ids, _) = self.column()?.as_chunks::<8>();
         let rows = self.rows::<5>()?;
-        ensure(trace_ids.len() == rows.len() && span_ids.len() == rows.len(), "link tables differ")?;
+        ensure(
+            trace_ids.len() == rows.len() && span_ids.len() == rows.len(),
+            "link tables differ",
+        )?;
         let links = rows.into_iter().zip(trace_ids).zip(span_ids).map(
             |(([trace_state, flags, attr_start, attr_end, dropped], trace_id), span_id)| LinkRow {
                 trace_id: TraceId(*trace_id),
@@ -289,7 +295,8 @@ fn check(batch: &SpanBatch) -> Result<(), DecodeBatchError> {
             && batch.string_offsets.first() == Some(&0),
         "the string table is broken",
     )?;
-    let table = std::str::from_utf8(&batch.string_bytes).map_err(|_| damaged("a string is no text"))?;
+    let table =
+        std::str::from_utf8(&batch.string_bytes).map_err(|_| damaged("a string is no text"))?;
     ensure(
         batch.string_offsets.iter().all(|offset| table.is_char_boundary(*offset as usize)),
         "a string is no text",
@@ -319,12 +326,14 @@ fn check(batch: &SpanBatch) -> Result<(), DecodeBatchError> {
             && offsets_hold(&batch.link_offsets, batch.link_rows.len()),
         "event or link offsets are broken",
     )?;
-    let row_holds = |start: u32, end: u32, names: &[u32]| {
-        start <= end && end <= attrs && below(names, strings)
-    };
+    let row_holds =
+        |start: u32, end: u32, names: &[u32]| start <= end && end <= attrs && below(names, strings);
     ensure(
         batch.link_rows.iter().all(|l| row_holds(l.attr_start, l.attr_end, &[l.trace_state]))
-            && batch.resource_rows.iter().all(|r| row_holds(r.attr_start, r.attr_end, &[r.schema_url]))
+            && batch
+                .resource_rows
+                .iter()
+                .all(|r| row_holds(r.attr_start, r.attr_end, &[r.schema_url]))
             && batch
                 .scope_rows
                 .iter()
@@ -389,7 +398,10 @@ mod tests {
         assert_eq!(span.name(), "n\u{e9}");
         assert_eq!(span.dropped(), [1, 2, 3]);
         assert_eq!(span.links().next().unwrap().trace_state(), "a=b");
-        assert_eq!(span.events().next().unwrap().attributes().value("in"), Some(AttrValue::Int(-1)));
+        assert_eq!(
+            span.events().next().unwrap().attributes().value("in"),
+            Some(AttrValue::Int(-1))
+        );
     }
 
     #[test]

@@ -175,7 +175,9 @@ mod tests {
 
     #[test]
     fn what_is_no_trace_id_is_refused() {
-        for text in ["", "xyz", "1-5b8efff7-9803", "1-5b8efff7", "5b8efff798038103d269b633813fc60cc"] {
+        for text in
+            ["", "xyz", "1-5b8efff7-9803", "1-5b8efff7", "5b8efff798038103d269b633813fc60cc"]
+        {
             check(text, None);
         }
         check("é".repeat(16).as_str(), None);

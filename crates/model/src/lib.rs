@@ -20,7 +20,7 @@ pub use builder::SpanBatchBuilder;
 pub use codec::{DecodeBatchError, decode_batch, encode_batch};
 pub use id::{ParseIdError, SpanId, TraceId};
 pub use kind::{SpanKind, StatusCode};
-pub use merge::merge_pieces;
+pub use merge::{merge_pieces, same_piece};
 pub use nested::{NESTED_DEPTH_MAX, nested_array_from_json, nested_map_from_json, nested_to_json};
 pub use span::{Attributes, EventRef, LinkRef, ResourceRef, ScopeRef, SpanKey, SpanRef};
 

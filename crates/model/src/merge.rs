@@ -37,6 +37,11 @@ pub fn merge_pieces(batches: &[&SpanBatch]) -> SpanBatch {
     builder.finish()
 }
 
+/// Whether two records say exactly the same, so that one of them can go.
+pub fn same_piece(a: SpanRef<'_>, b: SpanRef<'_>) -> bool {
+    a.key() == b.key() && says_more(a, b) == Ordering::Equal
+}
+
 /// Orders two pieces of one span: `Greater` when `a` says more. Equal only when the same.
 fn says_more(a: SpanRef<'_>, b: SpanRef<'_>) -> Ordering {
     let rank = |s: SpanRef<'_>| {
@@ -141,15 +146,22 @@ mod tests {
     }
 
     fn seen(batch: &SpanBatch) -> String {
-        let lines: Vec<_> = batch.spans().map(|s| {
-            let mut attributes: Vec<_> =
-                s.attributes().map(|(k, v)| format!("{k}={}", v.text())).collect();
-            attributes.sort();
-            let mut events: Vec<_> = s.events().map(|e| e.name()).collect();
-            events.sort_unstable();
-            let (start, duration) = (s.start_unix_nano(), s.duration_nano());
-            format!("{} {start}+{duration:?} {:?} {attributes:?} {events:?}", s.name(), s.status())
-        }).collect();
+        let lines: Vec<_> = batch
+            .spans()
+            .map(|s| {
+                let mut attributes: Vec<_> =
+                    s.attributes().map(|(k, v)| format!("{k}={}", v.text())).collect();
+                attributes.sort();
+                let mut events: Vec<_> = s.events().map(|e| e.name()).collect();
+                events.sort_unstable();
+                let (start, duration) = (s.start_unix_nano(), s.duration_nano());
+                format!(
+                    "{} {start}+{duration:?} {:?} {attributes:?} {events:?}",
+                    s.name(),
+                    s.status()
+                )
+            })
+            .collect();
         lines.join("\n")
     }
 
@@ -159,7 +171,10 @@ mod tests {
         let b = piece(12, 30, StatusCode::Ok, "a", "done");
         let c = piece(11, 20, StatusCode::Error, "b", "half");
         let expected = seen(&merge_pieces(&[&a, &b, &c]));
-        assert_eq!(expected, "done 10+Some(32) Error [\"a=done\", \"b=half\"] [\"a\", \"a\", \"b\"]");
+        assert_eq!(
+            expected,
+            "done 10+Some(32) Error [\"a=done\", \"b=half\"] [\"a\", \"a\", \"b\"]"
+        );
         for order in [[&a, &c, &b], [&b, &a, &c], [&b, &c, &a], [&c, &a, &b], [&c, &b, &a]] {
             assert_eq!(seen(&merge_pieces(&order)), expected);
         }

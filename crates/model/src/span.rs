@@ -109,6 +109,15 @@ impl<'a> SpanRef<'a> {
         Some(self.batch.attr_value(range.start + at as u32))
     }
 
+    /// All values of one key, by the key's string number; more than one when it was sent twice.
+    pub fn attributes_of(self, key: u32) -> impl Iterator<Item = AttrValue<'a>> {
+        let batch = self.batch;
+        let range = batch.span_attrs(self.row);
+        range
+            .filter(move |index| batch.attr_key(*index) == key)
+            .map(|index| batch.attr_value(index))
+    }
+
     /// Who sent it.
     pub fn resource(self) -> ResourceRef<'a> {
         ResourceRef { batch: self.batch, number: self.batch.resources[self.row] as usize }

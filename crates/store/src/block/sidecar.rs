@@ -1,0 +1,284 @@
+//! What stands beside a block's Parquet file: what is in it, without reading it.
+//!
+//! `docs/formats/block.md` has the layout: sections, each with its own checksum.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use throughline_model::{AttrType, SpanBatch, TraceId, decode_batch, encode_batch};
+use throughline_topology::MapPart;
+
+use crate::{ReadError, Scope};
+
+const MAGIC: &[u8; 4] = b"TLSC";
+/// The version this code writes, and the newest it reads.
+pub(crate) const VERSION: u16 = 1;
+
+/// Everything known of a block without opening its Parquet file.
+pub(crate) struct Sidecar {
+    pub(crate) parts: Vec<Arc<Part>>,
+    pub(crate) map: Arc<MapPart>,
+}
+
+/// What one flush put into a block. A compacted block has several.
+pub(crate) struct Part {
+    pub(crate) meta: PartMeta,
+    /// A batch without spans: the resources and scopes that the rows name by number.
+    pub(crate) owners: SpanBatch,
+    /// Which rows hold which trace.
+    pub(crate) traces: TraceIndex,
+    /// Attribute columns of the Parquet file, by key and type.
+    pub(crate) columns: HashMap<(String, AttrType), String>,
+    /// Types of each key, by scope and key.
+    pub(crate) types: HashMap<(Scope, String), Vec<AttrType>>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct PartMeta {
+    pub(crate) rows: u64,
+    pub(crate) groups: Vec<GroupMeta>,
+    pub(crate) columns: Vec<ColumnMeta>,
+    pub(crate) keys: Vec<KeyMeta>,
+}
+
+/// One row group: its rows, and when its spans start (nanoseconds since the epoch).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct GroupMeta {
+    pub(crate) rows: u64,
+    pub(crate) min_start: i64,
+    pub(crate) max_start: i64,
+}
+
+/// One attribute that has a Parquet column of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ColumnMeta {
+    pub(crate) key: String,
+    pub(crate) kind: u8,
+    pub(crate) column: String,
+}
+
+/// One attribute key, wherever its values are kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct KeyMeta {
+    pub(crate) scope: Scope,
+    pub(crate) key: String,
+    pub(crate) kind: u8,
+    pub(crate) count: u64,
+}
+
+impl Part {
+    pub(crate) fn new(meta: PartMeta, owners: SpanBatch, traces: TraceIndex) -> Self {
+        let columns = meta.columns.iter().filter_map(|c| {
+            Some(((c.key.clone(), AttrType::from_number(c.kind)?), c.column.clone()))
+        });
+        let columns = columns.collect();
+        let mut types: HashMap<(Scope, String), Vec<AttrType>> = HashMap::new();
+        for key in &meta.keys {
+            if let Some(kind) = AttrType::from_number(key.kind) {
+                types.entry((key.scope, key.key.clone())).or_default().push(kind);
+            }
+        }
+        Self { meta, owners, traces, columns, types }
+    }
+}
+
+/// Which rows hold which trace: sorted by the first eight bytes of a hash of the trace id.
+///
+/// Two traces may share a hash: whoever reads the rows compares the whole id.
+#[derive(Default)]
+pub(crate) struct TraceIndex {
+    hashes: Vec<u64>,
+    rows: Vec<(u32, u32)>,
+}
+
+impl TraceIndex {
+    /// Makes an index of (trace, first row, count of rows).
+    pub(crate) fn new(mut traces: Vec<(TraceId, u32, u32)>) -> Self {
+        traces.sort_by_key(|(id, row, _)| (trace_hash(*id), *row));
+        Self {
+            hashes: traces.iter().map(|(id, _, _)| trace_hash(*id)).collect(),
+            rows: traces.iter().map(|(_, row, count)| (*row, *count)).collect(),
+        }
+    }
+
+    /// The (first row, count) of every run of rows that may be of this trace.
+    pub(crate) fn find(&self, id: TraceId) -> impl Iterator<Item = (u32, u32)> {
+        let hash = trace_hash(id);
+        let first = self.hashes.partition_point(|h| *h < hash);
+        let same = self.hashes[first..].iter().take_while(move |h| **h == hash).count();
+        self.rows[first..first + same].iter().copied()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let hashes = self.hashes.iter().flat_map(|hash| hash.to_le_bytes());
+        let rows = self
+            .rows
+            .iter()
+            .flat_map(|(row, count)| row.to_le_bytes().into_iter().chain(count.to_le_bytes()));
+        hashes.chain(rows).collect()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let count = bytes.len() / 16;
+        let (hashes, rest) = bytes.split_at_checked(count * 8)?;
+        let (hashes, _) = hashes.as_chunks::<8>();
+        let (rows, rest) = rest.as_chunks::<8>();
+        if rows.len() != count || !rest.is_empty() {
+            return None;
+        }
+        let number = |b: &[u8]| b.try_into().map(u32::from_le_bytes).unwrap_or_default();
+        let index = Self {
+            hashes: hashes.iter().map(|b| u64::from_le_bytes(*b)).collect(),
+            rows: rows.iter().map(|b| (number(&b[..4]), number(&b[4..]))).collect(),
+        };
+        index.hashes.is_sorted().then_some(index)
+    }
+}
+
+/// Spreads a trace id over 64 bits. X-Ray's ids begin with a time, so the bytes are mixed.
+fn trace_hash(id: TraceId) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let value = u128::from_le_bytes(id.0);
+    let low = (value as u64).wrapping_mul(ODD);
+    let both = ((value >> 64) as u64 ^ low ^ (low >> 32)).wrapping_mul(ODD);
+    both ^ (both >> 32)
+}
+
+impl Sidecar {
+    /// The whole file.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = MAGIC.to_vec();
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        for part in &self.parts {
+            let meta = serde_json::to_vec(&part.meta).expect("a part's meta has only text keys");
+            put_section(&mut out, b"META", &meta, true);
+            let mut owners = Vec::new();
+            encode_batch(&part.owners, &mut owners);
+            put_section(&mut out, b"OWNR", &owners, true);
+            put_section(&mut out, b"TIDX", &part.traces.encode(), false);
+        }
+        put_section(&mut out, b"MAPP", &self.map.encode(), true);
+        out
+    }
+
+    /// Reads the whole file.
+    pub(crate) fn decode(bytes: &[u8], name: &str) -> Result<Self, ReadError> {
+        let damaged = |what: &str| ReadError::Damaged(format!("{name}: {what}"));
+        let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("no sidecar"))?;
+        let (version, mut rest) =
+            rest.split_first_chunk::<2>().ok_or_else(|| damaged("it ends early"))?;
+        let found = u16::from_le_bytes(*version);
+        if found > VERSION {
+            return Err(ReadError::TooNew { name: name.to_owned(), found, supported: VERSION });
+        }
+        let mut parts = Vec::new();
+        let mut map = MapPart::default();
+        let (mut meta, mut owners) = (None, None);
+        while !rest.is_empty() {
+            let (tag, section, after) =
+                take_section(rest).ok_or_else(|| damaged("a section is broken"))?;
+            rest = after;
+            match &tag {
+                b"META" => {
+                    meta = Some(
+                        serde_json::from_slice::<PartMeta>(&section)
+                            .map_err(|err| damaged(&format!("META: {err}")))?,
+                    );
+                }
+                b"OWNR" => {
+                    owners = Some(
+                        decode_batch(&section).map_err(|err| damaged(&format!("OWNR: {err}")))?,
+                    );
+                }
+                b"TIDX" => {
+                    let traces = TraceIndex::decode(&section).ok_or_else(|| damaged("TIDX"))?;
+                    let (Some(meta), Some(owners)) = (meta.take(), owners.take()) else {
+                        return Err(damaged("TIDX stands before META and OWNR"));
+                    };
+                    parts.push(Arc::new(Part::new(meta, owners, traces)));
+                }
+                b"MAPP" => {
+                    map = MapPart::decode(&section)
+                        .map_err(|err| damaged(&format!("MAPP: {err}")))?;
+                }
+                // A newer minor section that this version does not need.
+                _ => {}
+            }
+        }
+        Ok(Self { parts, map: Arc::new(map) })
+    }
+}
+
+/// Tag, flags, raw length, stored length, CRC-32 of the stored bytes, the bytes.
+fn put_section(out: &mut Vec<u8>, tag: &[u8; 4], bytes: &[u8], pack: bool) {
+    let packed = pack.then(|| zstd::bulk::compress(bytes, 3).ok()).flatten();
+    let stored = packed.as_deref().unwrap_or(bytes);
+    out.extend_from_slice(tag);
+    out.extend_from_slice(&u32::from(packed.is_some()).to_le_bytes());
+    out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    out.extend_from_slice(&(stored.len() as u64).to_le_bytes());
+    out.extend_from_slice(&crc32fast::hash(stored).to_le_bytes());
+    out.extend_from_slice(stored);
+}
+
+type Section<'a> = ([u8; 4], std::borrow::Cow<'a, [u8]>, &'a [u8]);
+
+fn take_section(bytes: &[u8]) -> Option<Section<'_>> {
+    const RAW_LENGTH_MAX: u64 = 1 << 31;
+    let (tag, rest) = bytes.split_first_chunk::<4>()?;
+    let (packed, rest) = rest.split_first_chunk::<4>()?;
+    let (raw_length, rest) = rest.split_first_chunk::<8>()?;
+    let (length, rest) = rest.split_first_chunk::<8>()?;
+    let (crc, rest) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+    let (stored, rest) = rest.split_at_checked(length)?;
+    if crc32fast::hash(stored) != u32::from_le_bytes(*crc) {
+        return None;
+    }
+    let raw_length = u64::from_le_bytes(*raw_length);
+    let section = if u32::from_le_bytes(*packed) == 0 {
+        std::borrow::Cow::Borrowed(stored)
+    } else {
+        let room = usize::try_from(raw_length.min(RAW_LENGTH_MAX)).ok()?;
+        std::borrow::Cow::Owned(zstd::bulk::decompress(stored, room).ok()?)
+    };
+    Some((*tag, section, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_trace_is_found_and_an_unknown_one_is_not() {
+        let id = |n: u8| TraceId([n; 16]);
+        let index = TraceIndex::new((1..100).map(|n| (id(n), u32::from(n) * 10, 3)).collect());
+        let back = TraceIndex::decode(&index.encode()).unwrap();
+        assert_eq!(back.find(id(7)).collect::<Vec<_>>(), [(70, 3)]);
+        assert_eq!(back.find(id(200)).count(), 0);
+    }
+
+    #[test]
+    fn a_damaged_sidecar_is_an_error_and_never_a_panic() {
+        let part = Part::new(PartMeta::default(), SpanBatch::default(), TraceIndex::default());
+        let mut builder = throughline_model::SpanBatchBuilder::default();
+        let part = Part { owners: builder.finish(), ..part };
+        let sidecar = Sidecar { parts: vec![Arc::new(part)], map: Arc::default() };
+        let bytes = sidecar.encode();
+        assert_eq!(Sidecar::decode(&bytes, "x").unwrap().parts.len(), 1);
+        for at in 0..bytes.len() {
+            let mut broken = bytes.clone();
+            broken[at] ^= 0x40;
+            let _ = Sidecar::decode(&broken, "x");
+            let _ = Sidecar::decode(&bytes[..at], "x");
+        }
+        let mut newer = bytes;
+        newer[4] = 9;
+        assert!(matches!(Sidecar::decode(&newer, "x"), Err(ReadError::TooNew { found: 9, .. })));
+    }
+}

@@ -1,0 +1,406 @@
+//! Spans that are in the log but not yet in a block, read the same way as a block's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, BooleanBuilder, DictionaryArray, FixedSizeBinaryArray,
+    Float64Builder, Int32Array, Int64Array, Int64Builder, StringArray, StringBuilder, UInt8Array,
+};
+use arrow::buffer::{Buffer, NullBuffer};
+use arrow::datatypes::Int32Type;
+use throughline_model::{AttrType, AttrValue, NO_END, SpanBatch, SpanBatchBuilder, TraceId};
+
+use crate::{AttributeKey, Column, Scope};
+
+/// How many spans a chunk of memory aims at: enough that a query works on columns, few enough
+/// that newest-first reading stops early.
+const CHUNK_ROWS: usize = 32_768;
+
+/// Some batches of the memtable, one after the other.
+pub(crate) struct MemoryChunk {
+    batches: Vec<Arc<SpanBatch>>,
+    rows: usize,
+    min_start: i64,
+    max_start: i64,
+}
+
+/// Cuts batches, in the order they arrived, into chunks.
+pub(crate) fn chunks(batches: &[Arc<SpanBatch>]) -> Vec<Arc<MemoryChunk>> {
+    let mut chunks = Vec::new();
+    let mut open: Vec<Arc<SpanBatch>> = Vec::new();
+    let mut rows = 0;
+    for batch in batches {
+        rows += batch.len();
+        open.push(batch.clone());
+        if rows >= CHUNK_ROWS {
+            chunks.push(Arc::new(MemoryChunk::new(std::mem::take(&mut open))));
+            rows = 0;
+        }
+    }
+    if !open.is_empty() {
+        chunks.push(Arc::new(MemoryChunk::new(open)));
+    }
+    chunks
+}
+
+/// Copies the spans of one trace out of batches; nothing when they have none.
+pub(crate) fn trace(batches: &[Arc<SpanBatch>], id: TraceId) -> Option<SpanBatch> {
+    let mut builder = SpanBatchBuilder::default();
+    for batch in batches {
+        let (ids, _) = batch.trace_id_buffer().as_chunks::<16>();
+        for (row, _) in ids.iter().enumerate().filter(|(_, row_id)| **row_id == id.0) {
+            let span = batch.span(row);
+            builder.owner_of(span);
+            builder.copy_span(span);
+        }
+    }
+    Some(builder.finish()).filter(|batch| !batch.is_empty())
+}
+
+/// Puts small batches together, so that many one-span requests do not cost a table each.
+pub(crate) fn concat(batches: &[Arc<SpanBatch>]) -> SpanBatch {
+    let mut builder = SpanBatchBuilder::default();
+    for batch in batches {
+        let mut owner = None;
+        for span in batch.spans() {
+            let this = (span.resource().number(), span.scope().number());
+            if owner != Some(this) {
+                builder.owner_of(span);
+                owner = Some(this);
+            }
+            builder.copy_span(span);
+        }
+    }
+    builder.finish()
+}
+
+/// Counts the attribute keys of batches.
+pub(crate) fn attribute_keys(batches: &[Arc<SpanBatch>]) -> Vec<AttributeKey> {
+    let mut counts: HashMap<(Scope, AttrType, String), u64> = HashMap::new();
+    for batch in batches {
+        let mut numbers: HashMap<(Scope, AttrType, u32), u64> = HashMap::new();
+        let mut count = |scope, range: std::ops::Range<u32>| {
+            for index in range {
+                let key = (scope, batch.attr_type(index), batch.attr_key(index));
+                *numbers.entry(key).or_default() += 1;
+            }
+        };
+        for resource in 0..batch.resource_count() {
+            count(Scope::Resource, batch.resource_attrs(resource));
+        }
+        for row in 0..batch.len() {
+            count(Scope::Span, batch.span_attrs(row));
+        }
+        for ((scope, kind, key), number) in numbers {
+            *counts.entry((scope, kind, batch.string(key).to_owned())).or_default() += number;
+        }
+        for span in batch.spans() {
+            for (key, value) in span.events().flat_map(|e| e.attributes()) {
+                *counts.entry((Scope::Event, value.kind(), key.to_owned())).or_default() += 1;
+            }
+            for (key, value) in span.links().flat_map(|l| l.attributes()) {
+                *counts.entry((Scope::Link, value.kind(), key.to_owned())).or_default() += 1;
+            }
+        }
+    }
+    let keys = counts.into_iter();
+    keys.map(|((scope, kind, key), count)| AttributeKey { key, scope, kind, count }).collect()
+}
+
+impl MemoryChunk {
+    fn new(batches: Vec<Arc<SpanBatch>>) -> Self {
+        let starts = || batches.iter().flat_map(|b| b.starts().iter().copied());
+        let (min_start, max_start) =
+            (starts().min().unwrap_or_default(), starts().max().unwrap_or_default());
+        Self { rows: batches.iter().map(|b| b.len()).sum(), min_start, max_start, batches }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn min_start(&self) -> i64 {
+        self.min_start
+    }
+
+    pub(crate) fn max_start(&self) -> i64 {
+        self.max_start
+    }
+
+    pub(crate) fn attribute_types(&self, scope: Scope, key: &str) -> Vec<AttrType> {
+        let mut found = [false; 9];
+        for batch in &self.batches {
+            let Some(number) = batch.string_number(key) else { continue };
+            let mut look = |range: std::ops::Range<u32>| {
+                for index in range.filter(|index| batch.attr_key(*index) == number) {
+                    found[batch.attr_type(index) as usize] = true;
+                }
+            };
+            match scope {
+                Scope::Resource => {
+                    (0..batch.resource_count()).for_each(|r| look(batch.resource_attrs(r)));
+                }
+                Scope::Span => (0..batch.len()).for_each(|row| look(batch.span_attrs(row))),
+                Scope::Event | Scope::Link => {
+                    for span in batch.spans() {
+                        let event = |(k, v): (&str, AttrValue<'_>)| (k == key).then(|| v.kind());
+                        let mut note = |kind: AttrType| found[kind as usize] = true;
+                        if scope == Scope::Event {
+                            let all = span.events().flat_map(|e| e.attributes());
+                            all.filter_map(event).for_each(&mut note);
+                        } else {
+                            let all = span.links().flat_map(|l| l.attributes());
+                            all.filter_map(event).for_each(&mut note);
+                        }
+                    }
+                }
+            }
+        }
+        AttrType::ALL.into_iter().filter(|kind| found[*kind as usize]).collect()
+    }
+
+    pub(crate) fn spans(&self, rows: &[u32]) -> SpanBatch {
+        let mut builder = SpanBatchBuilder::default();
+        let mut first = 0;
+        let mut rows = rows.iter().map(|row| *row as usize).peekable();
+        for batch in &self.batches {
+            while let Some(row) = rows.next_if(|row| *row < first + batch.len()) {
+                let span = batch.span(row - first);
+                builder.owner_of(span);
+                builder.copy_span(span);
+            }
+            first += batch.len();
+        }
+        builder.finish()
+    }
+
+    pub(crate) fn read(&self, columns: &[Column]) -> Vec<ArrayRef> {
+        columns.iter().map(|column| self.column(column)).collect()
+    }
+
+    fn column(&self, column: &Column) -> ArrayRef {
+        let batches = &self.batches;
+        match column {
+            Column::TraceId => self.ids(16, SpanBatch::trace_id_buffer, false),
+            Column::SpanId => self.ids(8, SpanBatch::span_id_buffer, false),
+            Column::ParentId => self.ids(8, SpanBatch::parent_id_buffer, true),
+            Column::Start => Arc::new(Int64Array::from_iter_values(
+                batches.iter().flat_map(|b| b.starts().iter().copied()),
+            )),
+            Column::Duration => Arc::new(Int64Array::from_iter(
+                batches.iter().flat_map(|b| b.durations().iter().copied()).map(some_duration),
+            )),
+            Column::Kind => Arc::new(UInt8Array::from_iter_values(
+                batches.iter().flat_map(|b| b.kinds().iter().copied()),
+            )),
+            Column::Status => Arc::new(UInt8Array::from_iter_values(
+                batches.iter().flat_map(|b| b.statuses().iter().copied()),
+            )),
+            Column::Name => self.dictionary(|batch, words| {
+                let numbers = words.numbers(batch);
+                batch.names().iter().map(|name| Some(numbers[*name as usize])).collect()
+            }),
+            Column::StatusMessage => Arc::new(StringArray::from_iter(
+                batches
+                    .iter()
+                    .flat_map(|b| b.spans())
+                    .map(|s| Some(s.status_message()).filter(|text| !text.is_empty())),
+            )),
+            Column::Service => self
+                .by_resource(|batch, resource| Some(batch.resource(resource).service().to_owned())),
+            Column::Environment => self.by_resource(|batch, resource| {
+                batch.resource(resource).environment().map(str::to_owned)
+            }),
+            Column::ScopeName => self.dictionary(|batch, words| {
+                let names: Vec<_> = (0..batch.scope_count())
+                    .map(|scope| words.number(batch.string(batch.scope_row(scope).name)))
+                    .collect();
+                batch.scopes().iter().map(|scope| Some(names[*scope as usize])).collect()
+            }),
+            Column::HasEvents => self.flags(|span| span.events().len() > 0),
+            Column::HasLinks => self.flags(|span| span.links().len() > 0),
+            Column::SpanAttr { key, kind } => {
+                let mut values = Values::new(*kind);
+                for batch in batches {
+                    match batch.string_number(key) {
+                        None => (0..batch.len()).for_each(|_| values.push(None)),
+                        Some(number) => batch.spans().for_each(|span| {
+                            values.push(first_of(span.attributes_of(number), *kind))
+                        }),
+                    }
+                }
+                values.finish()
+            }
+            Column::ResourceAttr { key, kind } if *kind == AttrType::Str => {
+                self.by_resource(|batch, resource| {
+                    let value = resource_value(batch, resource, key, *kind)?;
+                    value.as_str().map(str::to_owned)
+                })
+            }
+            Column::ResourceAttr { key, kind } => {
+                let mut values = Values::new(*kind);
+                for batch in batches {
+                    let found: Vec<_> = (0..batch.resource_count())
+                        .map(|resource| resource_value(batch, resource, key, *kind))
+                        .collect();
+                    batch.resources().iter().for_each(|r| values.push(found[*r as usize]));
+                }
+                let array = values.finish();
+                match column.data_type() {
+                    // Lists, maps and bytes of a resource are text, and text of a resource is a
+                    // dictionary.
+                    arrow::datatypes::DataType::Dictionary(_, _) => {
+                        let text = array.as_any().downcast_ref::<StringArray>();
+                        let text = text.expect("values of these types are text");
+                        Arc::new(text.iter().collect::<DictionaryArray<Int32Type>>())
+                    }
+                    _ => array,
+                }
+            }
+        }
+    }
+
+    fn ids(&self, width: usize, ids: fn(&SpanBatch) -> &Buffer, null_zero: bool) -> ArrayRef {
+        let mut bytes = Vec::with_capacity(self.rows * width);
+        self.batches.iter().for_each(|batch| bytes.extend_from_slice(ids(batch)));
+        let nulls = null_zero.then(|| {
+            let held = bytes.chunks_exact(width).map(|id| id.iter().any(|byte| *byte != 0));
+            held.collect::<NullBuffer>()
+        });
+        Arc::new(FixedSizeBinaryArray::new(width as i32, bytes.into(), nulls))
+    }
+
+    fn flags(&self, flag: fn(throughline_model::SpanRef<'_>) -> bool) -> ArrayRef {
+        let flags = self.batches.iter().flat_map(|b| b.spans()).map(|span| Some(flag(span)));
+        Arc::new(flags.collect::<BooleanArray>())
+    }
+
+    fn by_resource(&self, value: impl Fn(&SpanBatch, usize) -> Option<String>) -> ArrayRef {
+        self.dictionary(|batch, words| {
+            let values: Vec<_> = (0..batch.resource_count())
+                .map(|resource| value(batch, resource).map(|text| words.number(&text)))
+                .collect();
+            batch.resources().iter().map(|resource| values[*resource as usize]).collect()
+        })
+    }
+
+    fn dictionary(&self, keys: impl Fn(&SpanBatch, &mut Words) -> Vec<Option<i32>>) -> ArrayRef {
+        let mut words = Words::default();
+        let mut all = Vec::with_capacity(self.rows);
+        for batch in &self.batches {
+            all.extend(keys(batch, &mut words));
+        }
+        words.finish(Int32Array::from(all))
+    }
+}
+
+pub(crate) fn some_duration(duration: i64) -> Option<i64> {
+    Some(duration).filter(|d| *d != NO_END)
+}
+
+fn resource_value<'a>(
+    batch: &'a SpanBatch,
+    resource: usize,
+    key: &str,
+    kind: AttrType,
+) -> Option<AttrValue<'a>> {
+    let found = batch.resource(resource).attributes().filter(|(k, _)| *k == key);
+    first_of(found.map(|(_, value)| value), kind)
+}
+
+fn first_of<'a>(
+    mut values: impl Iterator<Item = AttrValue<'a>>,
+    kind: AttrType,
+) -> Option<AttrValue<'a>> {
+    values.find(|value| value.kind() == kind)
+}
+
+/// Texts by number, for dictionary columns.
+#[derive(Default)]
+pub(crate) struct Words {
+    numbers: HashMap<String, i32, ahash::RandomState>,
+    texts: Vec<String>,
+}
+
+impl Words {
+    pub(crate) fn number(&mut self, text: &str) -> i32 {
+        if let Some(number) = self.numbers.get(text) {
+            return *number;
+        }
+        let number = self.texts.len() as i32;
+        self.texts.push(text.to_owned());
+        self.numbers.insert(text.to_owned(), number);
+        number
+    }
+
+    /// The numbers of all strings of a batch, by their string number there.
+    fn numbers(&mut self, batch: &SpanBatch) -> Vec<i32> {
+        (0..batch.string_count() as u32).map(|number| self.number(batch.string(number))).collect()
+    }
+
+    pub(crate) fn finish(self, keys: Int32Array) -> ArrayRef {
+        let texts = Arc::new(StringArray::from_iter_values(self.texts));
+        Arc::new(DictionaryArray::new(keys, texts))
+    }
+}
+
+/// Attribute values of one type on their way into an Arrow column.
+pub(crate) enum Values {
+    Text(StringBuilder),
+    Bool(BooleanBuilder),
+    Int(Int64Builder),
+    Double(Float64Builder),
+}
+
+impl Values {
+    pub(crate) fn new(kind: AttrType) -> Self {
+        match kind {
+            AttrType::Bool => Self::Bool(BooleanBuilder::new()),
+            AttrType::Int => Self::Int(Int64Builder::new()),
+            AttrType::Double => Self::Double(Float64Builder::new()),
+            _ => Self::Text(StringBuilder::new()),
+        }
+    }
+
+    pub(crate) fn push(&mut self, value: Option<AttrValue<'_>>) {
+        match (self, value) {
+            (Self::Bool(values), Some(AttrValue::Bool(value))) => values.append_value(value),
+            (Self::Bool(values), _) => values.append_null(),
+            (Self::Int(values), Some(AttrValue::Int(value))) => values.append_value(value),
+            (Self::Int(values), _) => values.append_null(),
+            (Self::Double(values), Some(AttrValue::Double(value))) => values.append_value(value),
+            (Self::Double(values), _) => values.append_null(),
+            (Self::Text(values), Some(value)) => values.append_value(value.text()),
+            (Self::Text(values), None) => values.append_null(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        use arrow::array::ArrayBuilder;
+        match self {
+            Self::Text(values) => values.len(),
+            Self::Bool(values) => values.len(),
+            Self::Int(values) => values.len(),
+            Self::Double(values) => values.len(),
+        }
+    }
+
+    pub(crate) fn push_nulls(&mut self, count: usize) {
+        match self {
+            Self::Text(values) => (0..count).for_each(|_| values.append_null()),
+            Self::Bool(values) => values.append_nulls(count),
+            Self::Int(values) => values.append_nulls(count),
+            Self::Double(values) => values.append_nulls(count),
+        }
+    }
+
+    pub(crate) fn finish(self) -> ArrayRef {
+        match self {
+            Self::Text(mut values) => Arc::new(values.finish()),
+            Self::Bool(mut values) => Arc::new(values.finish()),
+            Self::Int(mut values) => Arc::new(values.finish()),
+            Self::Double(mut values) => Arc::new(values.finish()),
+        }
+    }
+}

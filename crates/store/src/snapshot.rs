@@ -1,0 +1,99 @@
+//! What a query sees: everything acknowledged when it began.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use throughline_model::{AttrType, SpanBatch, SpanBatchBuilder, TraceId};
+use throughline_topology::MapPart;
+
+use crate::block::Block;
+use crate::chunk::Source;
+use crate::state::{Frozen, State, lock};
+use crate::{AttributeKey, Chunk, ReadError, Scope, memory};
+
+/// The store at one moment. Cheap to take; blocks it holds stay readable while it lives.
+#[derive(Clone)]
+pub struct Snapshot {
+    active: Vec<Arc<SpanBatch>>,
+    active_map: Arc<Mutex<MapPart>>,
+    frozen: Option<Arc<Frozen>>,
+    blocks: Arc<Vec<Arc<Block>>>,
+    blocks_map: Arc<MapPart>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(state: &State) -> Self {
+        Self {
+            active: state.active.batches.clone(),
+            active_map: state.active.map.clone(),
+            frozen: state.frozen.clone(),
+            blocks: state.blocks.clone(),
+            blocks_map: state.blocks_map.clone(),
+        }
+    }
+
+    /// The batches that are not in a block, oldest first.
+    fn memory(&self) -> impl Iterator<Item = &[Arc<SpanBatch>]> {
+        self.frozen.iter().map(|frozen| &frozen.batches[..]).chain([&self.active[..]])
+    }
+
+    /// All pieces of one trace, as they were sent: copies and parts of a span are not merged.
+    pub fn trace(&self, id: TraceId) -> Result<Vec<SpanBatch>, ReadError> {
+        let mut builder = SpanBatchBuilder::default();
+        for block in self.blocks.iter() {
+            block.trace(id, &mut builder)?;
+        }
+        let mut pieces = vec![builder.finish()];
+        pieces.extend(self.memory().filter_map(|batches| memory::trace(batches, id)));
+        pieces.retain(|batch| !batch.is_empty());
+        Ok(pieces)
+    }
+
+    /// Chunks with spans that start in `from..=to` (nanoseconds since the epoch), those with the
+    /// latest start first.
+    pub fn chunks(&self, from: i64, to: i64) -> Vec<Chunk> {
+        let in_memory = self.memory().flat_map(memory::chunks).map(Source::Memory);
+        let in_blocks = self.blocks.iter().flat_map(Block::row_groups).map(Source::Block);
+        let mut chunks: Vec<_> = in_memory
+            .chain(in_blocks)
+            .map(Chunk)
+            .filter(|chunk| {
+                chunk.rows() > 0 && chunk.max_start() >= from && chunk.min_start() <= to
+            })
+            .collect();
+        chunks.sort_by_key(|chunk| std::cmp::Reverse(chunk.max_start()));
+        chunks
+    }
+
+    /// The service map of everything.
+    pub fn map(&self) -> MapPart {
+        let mut map = MapPart::clone(&self.blocks_map);
+        if let Some(frozen) = &self.frozen {
+            map.merge(&lock(&frozen.map));
+        }
+        map.merge(&lock(&self.active_map));
+        map
+    }
+
+    /// Every attribute key that is held, most frequent first.
+    pub fn attribute_keys(&self) -> Vec<AttributeKey> {
+        let mut counts: HashMap<(Scope, AttrType, String), u64> = HashMap::new();
+        for key in self.memory().flat_map(memory::attribute_keys) {
+            *counts.entry((key.scope, key.kind, key.key)).or_default() += key.count;
+        }
+        let parts = self.blocks.iter().flat_map(|block| &block.sidecar.parts);
+        for key in parts.flat_map(|part| &part.meta.keys) {
+            if let Some(kind) = AttrType::from_number(key.kind) {
+                *counts.entry((key.scope, kind, key.key.clone())).or_default() += key.count;
+            }
+        }
+        let keys = counts.into_iter();
+        let mut keys: Vec<_> = keys
+            .map(|((scope, kind, key), count)| AttributeKey { key, scope, kind, count })
+            .collect();
+        keys.sort_by(|a, b| {
+            b.count.cmp(&a.count).then_with(|| (&a.key, a.scope).cmp(&(&b.key, b.scope)))
+        });
+        keys
+    }
+}
