@@ -1,1 +1,56 @@
-fn main() {}
+//! The project's own commands: `cargo xtask tidy`, `openapi` and `bench`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command answers in the terminal")]
+
+mod bench;
+mod openapi;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The project's own commands.
+#[derive(Parser)]
+enum Command {
+    /// Checks what compilers do not: rooms, first lines, text, formats, licences
+    Tidy(tidy::Options),
+    /// Writes ui/openapi.json from the server's own description
+    Openapi(openapi::Options),
+    /// Measures the release binary under generated load
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse() {
+        Command::Tidy(options) => tidy::run(&options),
+        Command::Openapi(options) => openapi::run(&options),
+        Command::Bench(options) => bench::run(&options),
+    };
+    match done {
+        Ok(code) => code,
+        Err(err) => {
+            eprintln!("error: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the repository: this crate's parent.
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// The built binary of a profile: `debug` or `release`.
+fn binary(profile: &str) -> anyhow::Result<PathBuf> {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| repository().join("target"), PathBuf::from);
+    let path = target.join(profile).join("throughline");
+    anyhow::ensure!(
+        path.exists(),
+        "{} is not built; run cargo build --workspace{}",
+        path.display(),
+        if profile == "release" { " --release" } else { "" }
+    );
+    Ok(path)
+}
