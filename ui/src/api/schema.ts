@@ -10,12 +10,9 @@ interface Ok<T> {
   content: Record<Json, T>;
 }
 interface Get<Query, Path, Body> {
-  parameters: {
-    query?: Query;
-    path: Path;
-    header?: never;
-    cookie?: never;
-  };
+  parameters: { query?: Query; header?: never; cookie?: never } & ([Path] extends [never]
+    ? { path?: never }
+    : { path: Path });
   requestBody?: never;
   responses: { 200: Ok<Body>; default: Ok<components["schemas"]["ErrorBody"]> };
 }
@@ -38,7 +35,9 @@ interface Range {
 }
 
 export interface paths {
-  "/search": NoPath & { get: Get<Range & { q?: string; limit?: number }, never, Schemas["SearchResult"]> };
+  "/search": NoPath & {
+    get: Get<Range & { q?: string; limit?: number }, never, Schemas["SearchResult"]>;
+  };
   "/map": NoPath & { get: Get<Range, never, Schemas["ServiceMap"]> };
   "/traces/{id}": NoPath & { get: Get<never, { id: string }, Schemas["OtlpTrace"]> };
   "/traces/{id}/view": NoPath & { get: Get<never, { id: string }, Schemas["TraceView"]> };
@@ -125,7 +124,7 @@ export interface components {
         links: number[];
         statusMessage: string[];
       };
-      eventTimes: [number, number][];
+      eventTimes: number[][];
     };
     SpanDetail: {
       spanId: string;

@@ -2,7 +2,18 @@
 
 const BARE_KEY = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
 /** Words with a meaning in the language: as a key they must be quoted. */
-const WORDS = new Set(["and", "or", "not", "in", "exists", "order", "by", "limit", "true", "false"]);
+const WORDS = new Set([
+  "and",
+  "or",
+  "not",
+  "in",
+  "exists",
+  "order",
+  "by",
+  "limit",
+  "true",
+  "false",
+]);
 /** Names the language gives to parts of a span: an attribute of that name needs its scope. */
 const FIELDS = new Set([
   "service",

@@ -125,7 +125,9 @@ function part(ms: number, zone: Zone, options: Intl.DateTimeFormatOptions): stri
 
 function threeDigits(value: number): string {
   if (value >= 100) return Math.round(value).toString();
-  return value.toFixed(value >= 9.995 ? (Number.isInteger(Math.round(value * 10) / 10) ? 0 : 1) : 2);
+  return value.toFixed(
+    value >= 9.995 ? (Number.isInteger(Math.round(value * 10) / 10) ? 0 : 1) : 2,
+  );
 }
 
 function twoDigits(value: number): string {

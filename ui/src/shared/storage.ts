@@ -19,7 +19,11 @@ export function remember(key: string, value: string): void {
 }
 
 /** A remembered JSON value that passes `isValid`, or the fallback. */
-export function recallJson<T>(key: string, isValid: (value: unknown) => value is T, fallback: T): T {
+export function recallJson<T>(
+  key: string,
+  isValid: (value: unknown) => value is T,
+  fallback: T,
+): T {
   const stored = recall(key);
   if (stored === null) return fallback;
   try {

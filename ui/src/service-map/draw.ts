@@ -1,0 +1,164 @@
+/** Draws bands and edges under the cards. Keeps no state. */
+import type { MapEdge } from "../api/types";
+import type { Palette } from "../shared/palette";
+import { health, isGuess } from "./graph";
+import type { BandBox } from "./layout";
+import type { Point } from "./routes";
+
+export interface DrawnEdge {
+  readonly edge: MapEdge;
+  readonly path: readonly Point[];
+  /** Length of the path up to each point. */
+  readonly reached: readonly number[];
+}
+
+export interface View {
+  readonly x: number;
+  readonly y: number;
+  readonly k: number;
+}
+
+/** One particle takes this long from end to end. */
+const FLIGHT_MS = 2_600;
+
+export function measure(edge: MapEdge, path: readonly Point[]): DrawnEdge {
+  const reached = [0];
+  for (let i = 1; i < path.length; i++) {
+    const [a, b] = [path[i - 1] as Point, path[i] as Point];
+    reached.push((reached[i - 1] ?? 0) + Math.hypot(b.x - a.x, b.y - a.y));
+  }
+  return { edge, path, reached };
+}
+
+/** Draws the whole layer. `kept` dims every edge that does not join two of its nodes. */
+export function drawMap(
+  ctx: CanvasRenderingContext2D,
+  size: { width: number; height: number },
+  view: View,
+  bands: readonly BandBox[],
+  edges: readonly DrawnEdge[],
+  kept: ReadonlySet<string> | null,
+  rangeSeconds: number,
+  palette: Palette,
+  timeMs: number | null,
+): void {
+  ctx.clearRect(0, 0, size.width, size.height);
+  drawDots(ctx, size, view, palette);
+  ctx.save();
+  ctx.translate(view.x, view.y);
+  ctx.scale(view.k, view.k);
+  for (const band of bands) {
+    ctx.beginPath();
+    ctx.roundRect(band.x, band.y, band.width, band.height, 22);
+    ctx.fillStyle = palette.band;
+    ctx.fill();
+    ctx.lineWidth = 1 / view.k;
+    ctx.strokeStyle = palette.line;
+    ctx.stroke();
+  }
+  const isKept = (e: MapEdge) => !kept || (kept.has(e.from) && kept.has(e.to));
+  const order = (d: DrawnEdge) => (isKept(d.edge) ? 10 : 0) + RANK[health(d.edge)];
+  for (const drawn of [...edges].sort((a, b) => order(a) - order(b))) {
+    ctx.globalAlpha = isKept(drawn.edge) ? 1 : 0.13;
+    drawEdge(ctx, drawn, rangeSeconds, view.k, palette);
+    if (timeMs !== null && drawn.edge.kind === "async" && isKept(drawn.edge)) {
+      drawParticles(ctx, drawn, rangeSeconds, palette, timeMs);
+    }
+  }
+  ctx.restore();
+}
+
+const RANK = { ok: 0, warn: 1, error: 2 } as const;
+
+function drawDots(
+  ctx: CanvasRenderingContext2D,
+  { width, height }: { width: number; height: number },
+  view: View,
+  palette: Palette,
+): void {
+  const gap = 26 * (view.k < 0.5 ? 2 * view.k : view.k);
+  ctx.fillStyle = palette.line;
+  const startX = ((view.x % gap) + gap) % gap;
+  const startY = ((view.y % gap) + gap) % gap;
+  for (let x = startX; x < width; x += gap) {
+    for (let y = startY; y < height; y += gap) ctx.fillRect(x, y, 1.2, 1.2);
+  }
+}
+
+/** Width says the rate: one step per power of ten. */
+function edgeWidth({ requests }: MapEdge, rangeSeconds: number): number {
+  const perSecond = requests / Math.max(1, rangeSeconds);
+  return Math.min(3.6, Math.max(1.1, 1.5 + 0.6 * Math.log10(perSecond + 0.01)));
+}
+
+function edgeColor(edge: MapEdge, palette: Palette): string {
+  const state = health(edge);
+  if (state === "error") return palette.error;
+  if (state === "warn") return palette.warn;
+  if (isGuess(edge) && edge.kind === "async") return palette.warn;
+  return edge.kind === "async" ? palette.async : palette.edge;
+}
+
+function drawEdge(
+  ctx: CanvasRenderingContext2D,
+  { edge, path }: DrawnEdge,
+  rangeSeconds: number,
+  scale: number,
+  palette: Palette,
+): void {
+  const end = path.at(-1);
+  const first = path[0];
+  if (!end || !first) return;
+  const width = Math.max(edgeWidth(edge, rangeSeconds), 0.9 / scale);
+  ctx.strokeStyle = edgeColor(edge, palette);
+  ctx.fillStyle = ctx.strokeStyle;
+  ctx.lineWidth = width;
+  ctx.setLineDash(edge.kind === "async" ? (isGuess(edge) ? [2.5, 4] : [6, 4.5]) : []);
+  ctx.beginPath();
+  ctx.moveTo(first.x, first.y);
+  for (const p of path) ctx.lineTo(Math.min(p.x, end.x === p.x ? p.x - 5 : p.x), p.y);
+  ctx.stroke();
+  ctx.setLineDash([]);
+  const head = 4.5 + width * 0.6;
+  ctx.beginPath();
+  ctx.moveTo(end.x - 1, end.y);
+  ctx.lineTo(end.x - 1 - head * 1.35, end.y - head * 0.72);
+  ctx.lineTo(end.x - 1 - head * 1.35, end.y + head * 0.72);
+  ctx.fill();
+}
+
+function drawParticles(
+  ctx: CanvasRenderingContext2D,
+  drawn: DrawnEdge,
+  rangeSeconds: number,
+  palette: Palette,
+  timeMs: number,
+): void {
+  const total = drawn.reached.at(-1) ?? 0;
+  if (total === 0) return;
+  const count = Math.max(1, Math.min(4, Math.round(total / 260)));
+  const radius = 1.6 + edgeWidth(drawn.edge, rangeSeconds) * 0.55;
+  ctx.fillStyle = edgeColor(drawn.edge, palette);
+  for (let n = 0; n < count; n++) {
+    const p = pointAt(drawn, total * ((timeMs / FLIGHT_MS + n / count) % 1));
+    ctx.beginPath();
+    ctx.arc(p.x, p.y, radius, 0, Math.PI * 2);
+    ctx.fill();
+  }
+}
+
+/** The point `length` along the path. */
+export function pointAt({ path, reached }: DrawnEdge, length: number): Point {
+  let low = 1;
+  let high = path.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((reached[middle] ?? 0) < length) low = middle + 1;
+    else high = middle;
+  }
+  const [a, b] = [path[low - 1], path[low]];
+  if (!a || !b) return path[0] ?? { x: 0, y: 0 };
+  const from = reached[low - 1] ?? 0;
+  const share = (length - from) / Math.max(1e-6, (reached[low] ?? 0) - from);
+  return { x: a.x + (b.x - a.x) * share, y: a.y + (b.y - a.y) * share };
+}

@@ -1,0 +1,367 @@
+/** Draws the rows of the waterfall that are in view, and the minimap. Keeps no state. */
+import { formatDuration } from "../model/units";
+import type { Palette } from "../shared/palette";
+import type { Stretch } from "./critical-path";
+import { type Bar, bar, caretX, type Frame, INDENT, labelPlace, ROW, timeX } from "./geometry";
+import {
+  at,
+  durationOf,
+  isError,
+  isPlaceholder,
+  KIND,
+  nameOf,
+  serviceOf,
+  spanIdOf,
+  type TraceTree,
+} from "./tree";
+
+export interface Scene {
+  readonly tree: TraceTree;
+  readonly rows: Int32Array;
+  readonly open: Uint8Array;
+  readonly selected: number;
+  readonly hovered: number;
+  readonly hits: ReadonlySet<number>;
+  /** The stretches of each row on the critical path; `null` when they are not shown. */
+  readonly critical: ReadonlyMap<number, readonly Stretch[]> | null;
+  readonly ticks: readonly number[];
+  readonly palette: Palette;
+  readonly color: (service: string) => string;
+  readonly missingText: string;
+}
+
+const FONT = '"Inter Variable", system-ui, sans-serif';
+const BODY = `450 12.5px ${FONT}`;
+const STRONG = `640 12.5px ${FONT}`;
+const SMALL = `500 12px ${FONT}`;
+const BAR_HEIGHT = 14;
+
+/** Draws rows `first .. last` as seen with the list scrolled to `scrollTop`. */
+export function drawRows(
+  ctx: CanvasRenderingContext2D,
+  scene: Scene,
+  frame: Frame,
+  height: number,
+  scrollTop: number,
+  first: number,
+  last: number,
+): void {
+  const { palette } = scene;
+  ctx.fillStyle = palette.surface;
+  ctx.fillRect(0, 0, frame.width, height);
+  for (let i = first; i < last; i++)
+    tintRow(ctx, scene, at(scene.rows, i), frame, i * ROW - scrollTop);
+  drawGrid(ctx, scene, frame, height);
+  ctx.textBaseline = "middle";
+  for (let i = first; i < last; i++) {
+    const row = at(scene.rows, i);
+    const y = i * ROW - scrollTop;
+    drawName(ctx, scene, row, frame, y, i);
+    drawBar(ctx, scene, row, frame, y);
+  }
+}
+
+function tintRow(
+  ctx: CanvasRenderingContext2D,
+  { tree, selected, hovered, hits, palette }: Scene,
+  row: number,
+  frame: Frame,
+  y: number,
+): void {
+  const tint =
+    row === selected
+      ? palette["accent-bg"]
+      : hits.has(row)
+        ? palette["warn-bg"]
+        : isError(tree, row)
+          ? palette["error-bg"]
+          : row === hovered
+            ? palette.sunken
+            : null;
+  if (!tint) return;
+  ctx.fillStyle = tint;
+  ctx.fillRect(0, y, frame.width, ROW);
+}
+
+function drawGrid(ctx: CanvasRenderingContext2D, scene: Scene, frame: Frame, height: number): void {
+  ctx.fillStyle = scene.palette.line;
+  for (const tick of scene.ticks) {
+    const x = Math.round(timeX(frame, scene.tree.total, tick));
+    if (x > frame.names) ctx.fillRect(x, 0, 1, height);
+  }
+  ctx.fillStyle = scene.palette.line2;
+  ctx.fillRect(frame.names, 0, 1, height);
+}
+
+function drawName(
+  ctx: CanvasRenderingContext2D,
+  scene: Scene,
+  row: number,
+  frame: Frame,
+  y: number,
+  index: number,
+): void {
+  const { tree, palette } = scene;
+  const middle = y + ROW / 2;
+  const depth = at(tree.depth, row);
+  const x = caretX(depth);
+  drawGuides(ctx, scene, row, index, y);
+  const size = at(tree.size, row);
+  if (size > 1) drawCaret(ctx, x, middle, scene.open[row] === 1, palette.ink2);
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(0, y, frame.names - 6, ROW);
+  ctx.clip();
+  let left = x + 11;
+  if (isPlaceholder(tree, row)) {
+    ctx.font = BODY;
+    ctx.fillStyle = palette.warn;
+    ctx.textAlign = "left";
+    const text = `${scene.missingText} ${spanIdOf(tree, row)}`;
+    ctx.fillText(shorten(ctx, text, frame.names - 8 - left), left, middle);
+    ctx.restore();
+    return;
+  }
+  const service = serviceOf(tree, row);
+  ctx.fillStyle = scene.color(service);
+  roundRect(ctx, left, middle - 4.5, 9, 9, 3);
+  ctx.fill();
+  left += 15;
+  ctx.textAlign = "left";
+  ctx.fillStyle = isError(tree, row) ? palette.error : palette.ink;
+  const up = at(tree.parent, row);
+  if (up < 0 || isPlaceholder(tree, up) || serviceOf(tree, up) !== service) {
+    ctx.font = STRONG;
+    ctx.fillText(service, left, middle);
+    left += ctx.measureText(service).width + 7;
+  }
+  const hidden = scene.open[row] || size === 1 ? "" : `+${(size - 1).toLocaleString("en")}`;
+  ctx.font = SMALL;
+  const reserve = hidden ? ctx.measureText(hidden).width + 12 : 0;
+  ctx.font = BODY;
+  if (!isError(tree, row)) ctx.fillStyle = palette.ink2;
+  const name = shorten(ctx, nameOf(tree, row), frame.names - 8 - left - reserve);
+  ctx.fillText(name, left, middle);
+  if (hidden) {
+    left += ctx.measureText(name).width + 7;
+    ctx.font = SMALL;
+    ctx.fillStyle = palette.ink3;
+    ctx.fillText(hidden, left, middle);
+  }
+  ctx.restore();
+}
+
+/** Lines from a parent to its children: the row's own elbow, and a line for each open ancestor. */
+function drawGuides(
+  ctx: CanvasRenderingContext2D,
+  { tree, rows, palette }: Scene,
+  row: number,
+  index: number,
+  y: number,
+): void {
+  const depth = at(tree.depth, row);
+  if (depth === 0) return;
+  ctx.fillStyle = palette.line2;
+  const next = index + 1 < rows.length ? at(tree.depth, at(rows, index + 1)) : 0;
+  const deepest = Math.min(depth, 14);
+  for (let level = 1; level <= deepest; level++) {
+    const x = caretX(level - 1);
+    const goesOn = level < depth || next >= depth;
+    ctx.fillRect(x, y, 1, goesOn || level < depth ? ROW : ROW / 2);
+  }
+  const x = caretX(deepest - 1);
+  ctx.fillRect(x, y + ROW / 2, at(tree.size, row) > 1 ? INDENT - 6 : INDENT + 4, 1);
+}
+
+function drawCaret(
+  ctx: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  open: boolean,
+  color: string,
+): void {
+  ctx.fillStyle = color;
+  ctx.beginPath();
+  if (open) {
+    ctx.moveTo(x - 4, y - 2.5);
+    ctx.lineTo(x + 4, y - 2.5);
+    ctx.lineTo(x, y + 3);
+  } else {
+    ctx.moveTo(x - 2, y - 4);
+    ctx.lineTo(x + 3.5, y);
+    ctx.lineTo(x - 2, y + 4);
+  }
+  ctx.fill();
+}
+
+function drawBar(
+  ctx: CanvasRenderingContext2D,
+  scene: Scene,
+  row: number,
+  frame: Frame,
+  y: number,
+): void {
+  const { tree, palette } = scene;
+  const place = bar(frame, tree, row);
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(frame.names + 1, y, frame.width - frame.names, ROW);
+  ctx.clip();
+  if (place.shown) {
+    const top = y + (ROW - BAR_HEIGHT) / 2;
+    paintBar(ctx, scene, row, place, top);
+    for (const { from, to } of scene.critical?.get(row) ?? []) {
+      const a = timeX(frame, tree.total, from);
+      const b = timeX(frame, tree.total, to);
+      ctx.fillStyle = palette.ink;
+      ctx.fillRect(a, top + BAR_HEIGHT + 2, Math.max(1.5, b - a), 2);
+    }
+    drawEvents(ctx, scene, row, frame, top + BAR_HEIGHT / 2);
+  }
+  drawLabel(ctx, scene, row, frame, place, y + ROW / 2);
+  ctx.restore();
+}
+
+function paintBar(
+  ctx: CanvasRenderingContext2D,
+  scene: Scene,
+  row: number,
+  { x, width }: Bar,
+  top: number,
+): void {
+  const { tree, palette } = scene;
+  roundRect(ctx, x, top, width, BAR_HEIGHT, Math.min(4, width / 2));
+  if (isPlaceholder(tree, row)) {
+    ctx.setLineDash([4, 3]);
+    ctx.strokeStyle = palette.warn;
+    ctx.stroke();
+    ctx.setLineDash([]);
+    return;
+  }
+  const color = scene.color(serviceOf(tree, row));
+  const isAsync = tree.view.spans.kind[row] === KIND.producer;
+  ctx.fillStyle = color;
+  ctx.globalAlpha = isAsync || tree.view.spans.duration[row] === null ? 0.45 : 1;
+  ctx.fill();
+  ctx.globalAlpha = 1;
+  if (isAsync) {
+    ctx.setLineDash([3, 2.5]);
+    ctx.strokeStyle = palette.async;
+    ctx.lineWidth = 1.2;
+    ctx.stroke();
+    ctx.setLineDash([]);
+  }
+  if (isError(tree, row)) {
+    roundRect(ctx, x - 1.5, top - 1.5, width + 3, BAR_HEIGHT + 3, Math.min(5, width / 2 + 1.5));
+    ctx.strokeStyle = palette.error;
+    ctx.lineWidth = 2;
+    ctx.stroke();
+  }
+}
+
+function drawEvents(
+  ctx: CanvasRenderingContext2D,
+  scene: Scene,
+  row: number,
+  frame: Frame,
+  y: number,
+): void {
+  const offsets = scene.tree.events.get(row);
+  if (!offsets) return;
+  ctx.fillStyle = "#fff";
+  ctx.strokeStyle = "#111827";
+  ctx.lineWidth = 1.3;
+  for (const offset of offsets) {
+    const x = timeX(frame, scene.tree.total, offset);
+    ctx.beginPath();
+    ctx.moveTo(x, y - 4);
+    ctx.lineTo(x + 4, y);
+    ctx.lineTo(x, y + 4);
+    ctx.lineTo(x - 4, y);
+    ctx.closePath();
+    ctx.fill();
+    ctx.stroke();
+  }
+}
+
+function drawLabel(
+  ctx: CanvasRenderingContext2D,
+  scene: Scene,
+  row: number,
+  frame: Frame,
+  place: Bar,
+  y: number,
+): void {
+  const { tree, palette } = scene;
+  ctx.font = SMALL;
+  ctx.textBaseline = "middle";
+  if (!place.shown) {
+    ctx.fillStyle = palette.ink3;
+    const before = place.x <= frame.names;
+    ctx.textAlign = before ? "left" : "right";
+    ctx.fillText(before ? "‹" : "›", before ? frame.names + 6 : frame.width - 6, y);
+    return;
+  }
+  if (isPlaceholder(tree, row)) return;
+  const text = formatDuration(durationOf(tree, row));
+  const label = labelPlace(frame, place, ctx.measureText(text).width);
+  ctx.textAlign = label.align;
+  if (label.inside) {
+    const width = ctx.measureText(text).width + 10;
+    ctx.fillStyle = palette.surface;
+    roundRect(ctx, label.x - width + 5, y - 6.5, width, 13, 4);
+    ctx.fill();
+  }
+  ctx.fillStyle = isError(tree, row) ? palette.error : palette.ink2;
+  ctx.fillText(text, label.x, y);
+}
+
+const MINIMAP_LEVEL = 4.4;
+
+/** Draws every span as a thin line at its depth; deeper ones than fit share the last line. */
+export function drawMinimap(
+  ctx: CanvasRenderingContext2D,
+  tree: TraceTree,
+  width: number,
+  height: number,
+  palette: Palette,
+  color: (service: string) => string,
+): void {
+  ctx.fillStyle = palette.sunken;
+  ctx.fillRect(0, 0, width, height);
+  const colors = tree.view.services.map(color);
+  const levels = Math.floor((height - 8) / MINIMAP_LEVEL);
+  for (let row = 0; row < tree.spanCount; row++) {
+    const depth = Math.min(levels - 1, at(tree.depth, row));
+    const x = (at(tree.start, row) / tree.total) * width;
+    const w = ((at(tree.end, row) - at(tree.start, row)) / tree.total) * width;
+    ctx.fillStyle = colors[tree.view.spans.service[row] ?? 0] ?? palette.ink3;
+    ctx.fillRect(x, 4 + depth * MINIMAP_LEVEL, Math.max(0.8, w), MINIMAP_LEVEL - 1.2);
+  }
+}
+
+export function roundRect(
+  ctx: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  width: number,
+  height: number,
+  radius: number,
+): void {
+  ctx.beginPath();
+  ctx.roundRect(x, y, width, height, radius);
+}
+
+/** The text, shortened to fit by an ellipsis. */
+function shorten(ctx: CanvasRenderingContext2D, text: string, width: number): string {
+  if (width <= 0) return "";
+  if (ctx.measureText(text).width <= width) return text;
+  let low = 0;
+  let high = text.length;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (ctx.measureText(`${text.slice(0, middle)}…`).width <= width) low = middle;
+    else high = middle - 1;
+  }
+  return `${text.slice(0, low)}…`;
+}
