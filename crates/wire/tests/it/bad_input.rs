@@ -130,6 +130,18 @@ fn zero_and_missing_ids_are_rejected() {
 }
 
 #[test]
+fn an_id_that_is_sent_empty_is_a_missing_one() {
+    rejected(&and(&framed(1, b"")), RejectReason::ZeroTraceId);
+    rejected(&and(&framed(2, b"")), RejectReason::ZeroSpanId);
+    kept(&and(&framed(4, b"")), None, |span| assert!(span.parent_id().is_zero()));
+}
+
+#[test]
+fn a_rejected_span_leaves_no_warning() {
+    rejected(&and(&[framed(5, b"\xff"), framed(4, b"x")].concat()), RejectReason::BadId);
+}
+
+#[test]
 fn ids_of_a_wrong_length_are_rejected() {
     for length in [1, 15, 17, 32] {
         rejected(&with(|s| s.trace_id = vec![1; length]), RejectReason::BadId);

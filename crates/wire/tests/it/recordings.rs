@@ -51,6 +51,25 @@ fn recordings_in_json_say_the_same() {
 }
 
 #[test]
+fn spans_are_written_under_their_resource_even_when_rows_alternate() {
+    let [a, b] = ["a", "b"].map(|name| {
+        let text = format!(
+            r#"{{"resourceSpans":[{{"schemaUrl":"{name}","scopeSpans":[{{"spans":[
+                {{"traceId":"{}","spanId":"{}"}}]}}]}}]}}"#,
+            "01".repeat(16),
+            "02".repeat(8),
+        );
+        otlp::encode_protobuf(&json(&text).batch)
+    });
+    let alternating = protobuf(&[&a[..], &b, &a].concat()).batch;
+    let encoded = otlp::encode_protobuf(&alternating);
+    let written = ExportTraceServiceRequest::decode(&encoded[..]).unwrap();
+    let spans = |at: usize| written.resource_spans[at].scope_spans[0].spans.len();
+    assert_eq!((written.resource_spans.len(), spans(0), spans(1)), (2, 2, 1));
+    assert_eq!(otlp::encode_json(&alternating).matches("scopeSpans").count(), 2);
+}
+
+#[test]
 fn any_prefix_of_a_recording_is_read_or_refused() {
     let mut builder = SpanBatchBuilder::default();
     for path in recordings().into_iter().step_by(3) {
