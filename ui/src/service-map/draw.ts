@@ -30,20 +30,24 @@ export function measure(edge: MapEdge, path: readonly Point[]): DrawnEdge {
   return { edge, path, reached };
 }
 
-/** Draws the whole layer. `kept` dims every edge that does not join two of its nodes. */
-export function drawMap(
-  ctx: CanvasRenderingContext2D,
-  size: { width: number; height: number },
-  view: View,
-  bands: readonly BandBox[],
-  edges: readonly DrawnEdge[],
-  kept: ReadonlySet<string> | null,
-  rangeSeconds: number,
-  palette: Palette,
-  timeMs: number | null,
-): void {
-  ctx.clearRect(0, 0, size.width, size.height);
-  drawDots(ctx, size, view, palette);
+/** What a picture of the map is made of. */
+export interface Picture {
+  readonly width: number;
+  readonly height: number;
+  readonly view: View;
+  readonly bands: readonly BandBox[];
+  readonly edges: readonly DrawnEdge[];
+  /** Edges that do not join two of these nodes are dimmed; `null` dims none. */
+  readonly kept: ReadonlySet<string> | null;
+  readonly rangeSeconds: number;
+  readonly palette: Palette;
+}
+
+/** Draws all that stands still: bands and edges. */
+export function drawMap(ctx: CanvasRenderingContext2D, picture: Picture): void {
+  const { view, bands, edges, rangeSeconds, palette } = picture;
+  ctx.clearRect(0, 0, picture.width, picture.height);
+  drawDots(ctx, picture, view, palette);
   ctx.save();
   ctx.translate(view.x, view.y);
   ctx.scale(view.k, view.k);
@@ -56,17 +60,31 @@ export function drawMap(
     ctx.strokeStyle = palette.line;
     ctx.stroke();
   }
-  const isKept = (e: MapEdge) => !kept || (kept.has(e.from) && kept.has(e.to));
-  const order = (d: DrawnEdge) => (isKept(d.edge) ? 10 : 0) + RANK[health(d.edge)];
+  const order = ({ edge }: DrawnEdge) => (isKept(picture, edge) ? 10 : 0) + RANK[health(edge)];
   for (const drawn of [...edges].sort((a, b) => order(a) - order(b))) {
-    ctx.globalAlpha = isKept(drawn.edge) ? 1 : 0.13;
+    ctx.globalAlpha = isKept(picture, drawn.edge) ? 1 : 0.13;
     drawEdge(ctx, drawn, rangeSeconds, view.k, palette);
-    if (timeMs !== null && drawn.edge.kind === "async" && isKept(drawn.edge)) {
+  }
+  ctx.restore();
+}
+
+/** Draws what moves, on a canvas of its own: particles along the messages. */
+export function drawMotion(ctx: CanvasRenderingContext2D, picture: Picture, timeMs: number): void {
+  const { view, edges, rangeSeconds, palette } = picture;
+  ctx.clearRect(0, 0, picture.width, picture.height);
+  ctx.save();
+  ctx.translate(view.x, view.y);
+  ctx.scale(view.k, view.k);
+  for (const drawn of edges) {
+    if (drawn.edge.kind === "async" && isKept(picture, drawn.edge)) {
       drawParticles(ctx, drawn, rangeSeconds, palette, timeMs);
     }
   }
   ctx.restore();
 }
+
+const isKept = ({ kept }: Picture, edge: MapEdge) =>
+  kept === null || (kept.has(edge.from) && kept.has(edge.to));
 
 const RANK = { ok: 0, warn: 1, error: 2 } as const;
 

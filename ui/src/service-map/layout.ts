@@ -50,11 +50,13 @@ const BAND_TITLE = 34;
 const BAND_GAP = 52;
 /** Lines of a band are at least this long, however narrow its widest part is. */
 const LINE_MIN = 1500;
+/** The room a map has on a common screen, beside rail and bars. Only the shape matters. */
+const SCREEN = { width: 1560, height: 780 };
 
 export function cardWidth(card: Card): number {
   const letters = card.node.name.length;
-  if (card.isBroker) return Math.min(230, Math.max(124, 58 + letters * 7.2));
-  return letters <= 17 ? 188 : Math.min(260, 60 + letters * 7.6);
+  if (card.isBroker) return Math.min(270, Math.max(124, 62 + letters * 10.4));
+  return Math.min(290, Math.max(188, 68 + letters * 10));
 }
 
 export function cardHeight(card: Card, dockedShown = card.docked.length): number {
@@ -69,27 +71,53 @@ export function layoutGraph(graph: Graph, kept: Readonly<Record<string, Kept>>):
   return { places, bands: bandBoxes(places) };
 }
 
-function cold({ cards, edges }: Graph): Place[] {
+/** Lines as long as make the whole fill a screen best. */
+function cold(graph: Graph): Place[] {
+  let best: Place[] = [];
+  let bestScale = 0;
+  for (const stretch of [1, 1.2, 1.4, 1.7, 2, 2.4]) {
+    const places = coldWith(graph, stretch);
+    const [first, ...boxes] = bandBoxes(places);
+    const bottom = Math.max(...[first, ...boxes].map((b) => (b ? b.y + b.height : 0)));
+    const scale = Math.min(
+      SCREEN.width / (first?.width ?? 1),
+      SCREEN.height / (bottom - (first?.y ?? 0) || 1),
+    );
+    if (scale <= bestScale * 1.02) continue;
+    best = places;
+    bestScale = scale;
+  }
+  return best;
+}
+
+function coldWith({ cards, edges }: Graph, stretch: number): Place[] {
   const sync = flow(
     cards.filter((c) => c.band === "sync"),
     edges,
     LINE_MIN,
+    stretch,
   );
   const later = flow(
     cards.filter((c) => c.band === "later"),
     edges,
     Math.max(LINE_MIN, ...sync.map((p) => p.x + p.width)),
+    1,
   );
   const bottom = Math.max(0, ...sync.map((p) => p.y + p.height));
   const offset = sync.length > 0 ? bottom + BAND_PAD * 2 + BAND_TITLE + BAND_GAP : 0;
   return [...sync, ...later.map((p) => ({ ...p, y: p.y + offset }))];
 }
 
-/** The parts of a band like words in lines no longer than `line`. */
-function flow(cards: readonly Card[], edges: readonly MapEdge[], line: number): Place[] {
+/** The parts of a band like words in lines no longer than `line`, or than the longest word. */
+function flow(
+  cards: readonly Card[],
+  edges: readonly MapEdge[],
+  line: number,
+  stretch: number,
+): Place[] {
   const parts = islands(cards, edges).map((island) => layer(island, edges));
   parts.sort((a, b) => b.width * b.height - a.width * a.height || (a.key < b.key ? -1 : 1));
-  const longest = Math.max(line, ...parts.map((p) => p.width));
+  const longest = Math.max(line, ...parts.map((p) => p.width)) * stretch;
   const out: Place[] = [];
   let x = 0;
   let y = 0;
@@ -130,7 +158,7 @@ function layer(cards: readonly Card[], edges: readonly MapEdge[]) {
     rankdir: "LR",
     nodesep: ROW_GAP,
     ranksep: COLUMN_GAP,
-    ranker: "network-simplex",
+    edgesep: 10,
   });
   graph.setDefaultEdgeLabel(() => ({}));
   const ids = new Set(cards.map((c) => c.id));

@@ -184,7 +184,10 @@ const EN = {
   "trace.minimap": "The whole trace in small",
   "trace.goError": "Go to this error",
   "trace.zoomAll": "Show all",
-  "trace.missing.row": "not received:",
+  "trace.missing.row": "not received",
+  "trace.missing.young": "not received yet: {id}",
+  "trace.missing.caller": "caller's span not received: {id}",
+  "trace.missing.process": "span of this process not received: {id}",
   "trace.filter": "Find traces with {clause}",
 
   "span.panel": "Selected span",
@@ -221,9 +224,10 @@ const EN = {
   "span.scope": "Scope",
   "span.copyJson": "Copy span as JSON",
 
-  "setup.title": "Send your first trace",
+  "setup.title": "Send traces here",
   "setup.waiting": "waiting for the first span…",
   "setup.received": "{n} spans received",
+  "setup.first": "first span received",
   "setup.newest": "· newest {at}",
   "setup.unreachable": "the server does not answer",
   "setup.1": "Point your exporter here",

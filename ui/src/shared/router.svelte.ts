@@ -25,12 +25,19 @@ class Router {
 
   constructor() {
     addEventListener("popstate", () => {
+      clearTimeout(this.#waiting);
+      this.#waiting = undefined;
       this.#url = new URL(location.href);
     });
   }
 
   get<K extends Key>(key: K): Value<K> {
     return read(this.#search, key);
+  }
+
+  /** The whole address, also when the address bar is a moment behind. */
+  get absolute(): string {
+    return this.#url.href;
   }
 
   /** What every question to the API carries. */
@@ -89,9 +96,27 @@ class Router {
   #set(href: string, replace: boolean): void {
     const next = new URL(href, location.href);
     if (next.href === this.#url.href) return;
-    if (replace) history.replaceState(null, "", next);
-    else history.pushState(null, "", next);
+    if (replace) this.#replaceSoon();
+    else {
+      this.#flush();
+      history.pushState(null, "", next);
+    }
     this.#url = next;
+  }
+
+  // Browsers refuse more than a few changes of the address a second; a held key makes thirty.
+  #waiting: ReturnType<typeof setTimeout> | undefined;
+
+  #replaceSoon(): void {
+    this.#waiting ??= setTimeout(() => this.#flush(), 200);
+  }
+
+  /** Writes the address bar if the page is ahead of it. */
+  #flush(): void {
+    if (this.#waiting === undefined) return;
+    clearTimeout(this.#waiting);
+    this.#waiting = undefined;
+    history.replaceState(null, "", this.#url);
   }
 }
 

@@ -2,7 +2,7 @@
 import { formatDuration } from "../model/units";
 import type { Palette } from "../shared/palette";
 import type { Stretch } from "./critical-path";
-import { type Bar, bar, caretX, type Frame, INDENT, labelPlace, ROW, timeX } from "./geometry";
+import { type Bar, bar, caretX, type Frame, labelPlace, ROW, timeX } from "./geometry";
 import {
   at,
   durationOf,
@@ -11,7 +11,6 @@ import {
   KIND,
   nameOf,
   serviceOf,
-  spanIdOf,
   type TraceTree,
 } from "./tree";
 
@@ -27,7 +26,8 @@ export interface Scene {
   readonly ticks: readonly number[];
   readonly palette: Palette;
   readonly color: (service: string) => string;
-  readonly missingText: string;
+  /** What is said of a row whose span was not received. */
+  readonly missing: (row: number) => string;
 }
 
 const FONT = '"Inter Variable", system-ui, sans-serif';
@@ -56,7 +56,7 @@ export function drawRows(
   for (let i = first; i < last; i++) {
     const row = at(scene.rows, i);
     const y = i * ROW - scrollTop;
-    drawName(ctx, scene, row, frame, y, i);
+    drawName(ctx, scene, row, frame, y);
     drawBar(ctx, scene, row, frame, y);
   }
 }
@@ -99,13 +99,12 @@ function drawName(
   row: number,
   frame: Frame,
   y: number,
-  index: number,
 ): void {
   const { tree, palette } = scene;
   const middle = y + ROW / 2;
   const depth = at(tree.depth, row);
   const x = caretX(depth);
-  drawGuides(ctx, scene, row, index, y);
+  drawGuides(ctx, scene, row, y);
   const size = at(tree.size, row);
   if (size > 1) drawCaret(ctx, x, middle, scene.open[row] === 1, palette.ink2);
   ctx.save();
@@ -117,8 +116,7 @@ function drawName(
     ctx.font = BODY;
     ctx.fillStyle = palette.warn;
     ctx.textAlign = "left";
-    const text = `${scene.missingText} ${spanIdOf(tree, row)}`;
-    ctx.fillText(shorten(ctx, text, frame.names - 8 - left), left, middle);
+    ctx.fillText(shorten(ctx, scene.missing(row), frame.names - 8 - left), left, middle);
     ctx.restore();
     return;
   }
@@ -151,26 +149,25 @@ function drawName(
   ctx.restore();
 }
 
-/** Lines from a parent to its children: the row's own elbow, and a line for each open ancestor. */
+/** Lines from parents to their children: the row's own elbow, and a line for each that goes on. */
 function drawGuides(
   ctx: CanvasRenderingContext2D,
-  { tree, rows, palette }: Scene,
+  { tree, palette }: Scene,
   row: number,
-  index: number,
   y: number,
 ): void {
   const depth = at(tree.depth, row);
   if (depth === 0) return;
   ctx.fillStyle = palette.line2;
-  const next = index + 1 < rows.length ? at(tree.depth, at(rows, index + 1)) : 0;
-  const deepest = Math.min(depth, 14);
-  for (let level = 1; level <= deepest; level++) {
-    const x = caretX(level - 1);
-    const goesOn = level < depth || next >= depth;
-    ctx.fillRect(x, y, 1, goesOn || level < depth ? ROW : ROW / 2);
+  for (let up = row, level = depth; level > 0; level--) {
+    const goesOn = at(tree.last, up) === 0;
+    if (level === depth) ctx.fillRect(caretX(level - 1), y, 1, goesOn ? ROW : ROW / 2);
+    else if (goesOn) ctx.fillRect(caretX(level - 1), y, 1, ROW);
+    up = at(tree.parent, up);
   }
-  const x = caretX(deepest - 1);
-  ctx.fillRect(x, y + ROW / 2, at(tree.size, row) > 1 ? INDENT - 6 : INDENT + 4, 1);
+  const x = caretX(depth - 1);
+  const reach = caretX(depth) - x + (at(tree.size, row) > 1 ? -6 : 6);
+  if (reach > 0) ctx.fillRect(x, y + ROW / 2, reach, 1);
 }
 
 function drawCaret(
@@ -316,7 +313,8 @@ function drawLabel(
   ctx.fillText(text, label.x, y);
 }
 
-const MINIMAP_LEVEL = 4.4;
+const MINIMAP_LEVEL_MAX = 7;
+const MINIMAP_LEVEL_MIN = 3;
 
 /** Draws every span as a thin line at its depth; deeper ones than fit share the last line. */
 export function drawMinimap(
@@ -330,13 +328,18 @@ export function drawMinimap(
   ctx.fillStyle = palette.sunken;
   ctx.fillRect(0, 0, width, height);
   const colors = tree.view.services.map(color);
-  const levels = Math.floor((height - 8) / MINIMAP_LEVEL);
+  const deepest = tree.depth.reduce((most, depth) => Math.max(most, depth), 0);
+  const level = Math.min(
+    MINIMAP_LEVEL_MAX,
+    Math.max(MINIMAP_LEVEL_MIN, (height - 14) / (deepest + 1)),
+  );
+  const levels = Math.floor((height - 14) / level);
   for (let row = 0; row < tree.spanCount; row++) {
     const depth = Math.min(levels - 1, at(tree.depth, row));
     const x = (at(tree.start, row) / tree.total) * width;
     const w = ((at(tree.end, row) - at(tree.start, row)) / tree.total) * width;
     ctx.fillStyle = colors[tree.view.spans.service[row] ?? 0] ?? palette.ink3;
-    ctx.fillRect(x, 4 + depth * MINIMAP_LEVEL, Math.max(0.8, w), MINIMAP_LEVEL - 1.2);
+    ctx.fillRect(x, 9 + depth * level, Math.max(0.8, w), level - 1);
   }
 }
 

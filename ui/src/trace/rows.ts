@@ -1,5 +1,5 @@
 /** Which rows are to be seen: folding and finding. Pure; the component keeps the state. */
-import { at, isPlaceholder, nameOf, serviceOf, spanIdOf, type TraceTree } from "./tree";
+import { at, isPlaceholder, nameOf, serviceOf, type TraceTree } from "./tree";
 
 /** Above this many spans a trace opens folded, but for what failed or was waited for. */
 export const SMART_FOLD_ABOVE = 400;
@@ -80,9 +80,9 @@ export function sibling(tree: TraceTree, row: number, step: 1 | -1): number {
 }
 
 /** What a screen reader says for a row, and what its hidden text is. */
-export function rowText(tree: TraceTree, row: number, missing: string) {
+export function rowText(tree: TraceTree, row: number, missing: (row: number) => string) {
   return isPlaceholder(tree, row)
-    ? { service: "", name: `${missing} ${spanIdOf(tree, row)}` }
+    ? { service: "", name: missing(row) }
     : { service: serviceOf(tree, row), name: nameOf(tree, row) };
 }
 

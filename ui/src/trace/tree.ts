@@ -24,6 +24,8 @@ export interface TraceTree {
   readonly preorder: Int32Array;
   /** How many rows a subtree has, itself included. `preorder` can skip by it. */
   readonly size: Int32Array;
+  /** 1 = no sibling comes after it, so no line runs on beneath. */
+  readonly last: Uint8Array;
   /** How many failed spans a subtree has, itself included. */
   readonly errors: Int32Array;
   readonly start: Float64Array;
@@ -130,7 +132,8 @@ function walk(parent: Int32Array, start: Float64Array, rowCount: number) {
     while (row >= 0 && at(next, row) < 0) row = at(parent, row);
     if (row >= 0) row = at(next, row);
   }
-  return { preorder: preorder.subarray(0, written), depth };
+  const last = Uint8Array.from(next, (sibling) => (sibling < 0 ? 1 : 0));
+  return { preorder: preorder.subarray(0, written), depth, last };
 }
 
 export function at(array: Int32Array | Float64Array | Uint8Array, index: number): number {
