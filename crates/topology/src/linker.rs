@@ -7,7 +7,7 @@ use crate::names::{NO_NODE, Names};
 use crate::part::{MapPart, OperationKey, Sample};
 use crate::peer::peer_of;
 use crate::recorder::Recorder;
-use crate::rules::Rules;
+use crate::rules::{Changed, Rules};
 use crate::sketch::bucket_of;
 use crate::tables::{FullId, MANY, Record, Seq, Tables, flag};
 use crate::view::minute_of;
@@ -56,8 +56,9 @@ pub struct Linker {
     names: Names,
     links_cut: u64,
     operations_folded: u64,
-    /// Spans of this round that are new or have got their end.
-    changed: Vec<Seq>,
+    /// Spans of this round that are new or have got their end, and where the slots were.
+    changed: Vec<Changed>,
+    generation: u64,
 }
 
 impl Default for Linker {
@@ -83,6 +84,7 @@ impl Linker {
             links_cut: 0,
             operations_folded: 0,
             changed: Vec::new(),
+            generation: 0,
         }
     }
 
@@ -128,7 +130,8 @@ impl Linker {
 
     fn end_round(&mut self, recorder: &mut Recorder) {
         let changed = std::mem::take(&mut self.changed);
-        self.changed = Rules::new(&mut self.tables, &self.names, recorder).count(changed);
+        let mut rules = Rules::new(&mut self.tables, &self.names, recorder);
+        self.changed = rules.count(changed, self.generation);
         self.tables.renew_when_worn();
     }
 
@@ -139,7 +142,12 @@ impl Linker {
         let (trace, id) = (span.trace_id().0, span.span_id().0);
         let kind = span.kind();
         let duration = span.duration_nano();
-        let known = self.tables.find((trace, id), kind);
+        self.tables.reserve(2);
+        if self.changed.is_empty() {
+            self.generation = self.tables.generation;
+        }
+        let at = self.tables.claim((trace, id));
+        let known = self.tables.find(at, kind);
         if let Some(known) = known
             && (duration.is_none() || self.tables.span(known).is(flag::ENDED))
         {
@@ -168,11 +176,12 @@ impl Linker {
             };
             recorder.operation(key, sample);
         }
-        let seq = match known {
-            None => self.tables.push_span(record),
+        let (seq, parent_at) = match known {
+            None => self.tables.push_span(at, record),
             Some(seq) => {
                 self.tables.span_mut(seq).become_ended(record);
-                seq
+                let parent = self.tables.span(seq).full_parent();
+                (seq, parent.and_then(|parent| self.tables.slot(parent)))
             }
         };
         if kind == SpanKind::Consumer && duration.is_some() {
@@ -180,7 +189,7 @@ impl Linker {
         }
         if !self.tables.span(seq).is(flag::DIRTY) {
             self.tables.span_mut(seq).set(flag::DIRTY, true);
-            self.changed.push(seq);
+            self.changed.push(Changed::at(seq, at, parent_at));
         }
     }
 

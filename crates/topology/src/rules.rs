@@ -10,7 +10,7 @@ use throughline_model::SpanKind;
 use crate::kind::{EdgeKind, Evidence};
 use crate::names::{NO_NODE, Names};
 use crate::recorder::{EdgeEnds, Recorder};
-use crate::tables::{FullId, MANY, Record, Seq, Tables, flag};
+use crate::tables::{FullId, MANY, Record, Seq, SlotAt, Tables, flag};
 
 /// One round of linking and counting.
 pub(crate) struct Rules<'a> {
@@ -18,7 +18,39 @@ pub(crate) struct Rules<'a> {
     names: &'a Names,
     recorder: &'a mut Recorder,
     /// Spans to count anew; each has [`flag::DIRTY`].
-    dirty: Vec<Seq>,
+    dirty: Vec<Changed>,
+    /// Callers of which it was just learnt that they were answered.
+    answered: Vec<Seq>,
+}
+
+/// A span to be counted anew, and the slots of its id and its parent's where they are known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Changed {
+    seq: Seq,
+    at: SlotAt,
+    parent_at: SlotAt,
+}
+
+const UNKNOWN: SlotAt = SlotAt::MAX;
+
+impl Changed {
+    /// A span whose slots are known.
+    pub(crate) fn at(seq: Seq, at: SlotAt, parent_at: Option<SlotAt>) -> Self {
+        Self { seq, at, parent_at: parent_at.unwrap_or(UNKNOWN) }
+    }
+
+    fn somewhere(seq: Seq) -> Self {
+        Self { seq, at: UNKNOWN, parent_at: UNKNOWN }
+    }
+
+    fn slot(&self, tables: &Tables, span: &Record) -> Option<SlotAt> {
+        if self.at == UNKNOWN { tables.slot(span.full_id()) } else { Some(self.at) }
+    }
+
+    fn parent_slot(&self, tables: &Tables, span: &Record) -> Option<SlotAt> {
+        let parent = span.full_parent()?;
+        if self.parent_at == UNKNOWN { tables.slot(parent) } else { Some(self.parent_at) }
+    }
 }
 
 /// What a span counts for.
@@ -38,55 +70,66 @@ impl<'a> Rules<'a> {
         names: &'a Names,
         recorder: &'a mut Recorder,
     ) -> Self {
-        Self { tables, names, recorder, dirty: Vec::new() }
+        Self { tables, names, recorder, dirty: Vec::new(), answered: Vec::new() }
     }
 
     /// Links the changed spans to their neighbours and counts whom that concerns. The spans have
-    /// [`flag::DIRTY`]. Gives the vector back, empty, to be used again.
-    pub(crate) fn count(mut self, changed: Vec<Seq>) -> Vec<Seq> {
+    /// [`flag::DIRTY`]; their slots are those of `generation`. Gives the vector back, empty, to
+    /// be used again.
+    pub(crate) fn count(&mut self, mut changed: Vec<Changed>, generation: u64) -> Vec<Changed> {
+        if self.tables.generation != generation {
+            changed.iter_mut().for_each(|span| *span = Changed::somewhere(span.seq));
+        }
         self.dirty = changed;
         for at in 0..self.dirty.len() {
             self.meet_neighbours(self.dirty[at]);
         }
         let mut dirty = std::mem::take(&mut self.dirty);
-        for seq in dirty.drain(..) {
-            if self.tables.has_span(seq) {
-                self.tables.span_mut(seq).set(flag::DIRTY, false);
-                self.recount(seq);
+        for span in dirty.drain(..) {
+            if self.tables.has_span(span.seq) {
+                self.tables.span_mut(span.seq).set(flag::DIRTY, false);
+                self.recount(span);
             }
         }
         dirty
     }
 
     /// Tells a span and its neighbours of each other.
-    fn meet_neighbours(&mut self, seq: Seq) {
+    fn meet_neighbours(&mut self, changed: Changed) {
+        let seq = changed.seq;
         if !self.tables.has_span(seq) {
             return;
         }
         let span = *self.tables.span(seq);
-        // Almost always empty, and then they cost no memory.
-        let partners: Vec<Seq> =
-            self.tables.spans_of(span.full_id()).filter(|s| *s != seq).collect();
-        for partner in partners {
-            self.mark(partner);
-            self.meet(partner, seq);
-            self.meet(seq, partner);
-        }
-        let children: Vec<Seq> = self.tables.children_of(span.full_id()).collect();
-        for child in children {
-            self.mark(child);
-            self.meet(seq, child);
-        }
-        let links: Vec<Seq> = self.tables.links_to(span.full_id()).collect();
-        for link in links {
-            let consumer = self.tables.link(link).consumer;
-            if self.tables.has_span(consumer) {
-                self.mark(consumer);
+        if let Some(at) = changed.slot(self.tables, &span) {
+            let mut next = self.tables.first_span(at);
+            while let Some(partner) = next {
+                next = self.tables.next_same_id(partner);
+                if partner != seq {
+                    self.mark(partner);
+                    self.meet(partner, seq);
+                    self.meet(seq, partner);
+                }
+            }
+            let mut next = self.tables.first_child(at);
+            while let Some(child) = next {
+                next = self.tables.next_sibling(child);
+                self.mark(child);
+                self.meet(seq, child);
+            }
+            let mut next = self.tables.first_link(at);
+            while let Some(link) = next {
+                next = self.tables.next_link(link);
+                let consumer = self.tables.link(link).consumer;
+                if self.tables.has_span(consumer) {
+                    self.mark(consumer);
+                }
             }
         }
-        if let Some(parent) = span.full_parent() {
-            let parents: Vec<Seq> = self.tables.spans_of(parent).collect();
-            for parent in parents {
+        if let Some(at) = changed.parent_slot(self.tables, &span) {
+            let mut next = self.tables.first_span(at);
+            while let Some(parent) = next {
+                next = self.tables.next_same_id(parent);
                 self.meet(parent, seq);
             }
         }
@@ -114,18 +157,23 @@ impl<'a> Rules<'a> {
 
     /// Marks a caller as answered, and the callers of its own service around it.
     fn set_paired(&mut self, caller: Seq) {
-        let mut callers = vec![caller];
-        while let Some(seq) = callers.pop() {
+        self.answered.push(caller);
+        while let Some(seq) = self.answered.pop() {
             let span = *self.tables.span(seq);
             if span.is(flag::PAIRED) {
                 continue;
             }
             self.tables.span_mut(seq).set(flag::PAIRED, true);
             self.mark(seq);
-            let Some(parent) = span.full_parent() else { continue };
-            let is_around = |above: &Record| above.is_caller() && self.same_service(above, &span);
-            let around = self.tables.spans_of(parent).filter(|s| is_around(self.tables.span(*s)));
-            callers.extend(around);
+            let at = span.full_parent().and_then(|parent| self.tables.slot(parent));
+            let mut next = at.and_then(|at| self.tables.first_span(at));
+            while let Some(around) = next {
+                next = self.tables.next_same_id(around);
+                let above = self.tables.span(around);
+                if above.is_caller() && self.same_service(above, &span) {
+                    self.answered.push(around);
+                }
+            }
         }
     }
 
@@ -141,26 +189,32 @@ impl<'a> Rules<'a> {
         }
         span.sent = sent;
         let id = span.full_id();
-        let children: Vec<Seq> = self.tables.children_of(id).collect();
-        children.into_iter().for_each(|child| self.mark(child));
+        let mut next = self.tables.slot(id).and_then(|at| self.tables.first_child(at));
+        while let Some(child) = next {
+            next = self.tables.next_sibling(child);
+            self.mark(child);
+        }
     }
 
     fn mark(&mut self, seq: Seq) {
         let span = self.tables.span_mut(seq);
         if !span.is(flag::DIRTY) {
             span.set(flag::DIRTY, true);
-            self.dirty.push(seq);
+            self.dirty.push(Changed::somewhere(seq));
         }
     }
 
     /// Writes the difference between what a span counted for and what it should.
-    fn recount(&mut self, seq: Seq) {
+    fn recount(&mut self, changed: Changed) {
+        let seq = changed.seq;
         let span = *self.tables.span(seq);
         if !span.is(flag::ENDED) {
             return;
         }
-        let parent = self.parent_of(seq, &span).map(|seq| *self.tables.span(seq));
-        let mut wanted = self.wanted(&span, parent.as_ref());
+        let parent_at = changed.parent_slot(self.tables, &span);
+        let parent = self.parent_of(changed, &span, parent_at).map(|seq| self.tables.span(seq));
+        let mut wanted = self.wanted(&span, parent);
+        wanted.is_call = self.is_call(&span, parent_at);
         let has_linked = span.is(flag::HAS_LINKS) && self.recount_links(seq, &span, &wanted);
         if has_linked && wanted.edge_is_inferred {
             wanted.edge_from = NO_NODE;
@@ -204,7 +258,7 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// The rule. `span` has ended.
+    /// The rule for entries and edges. `span` has ended.
     fn wanted(&self, span: &Record, parent: Option<&Record>) -> Wanted {
         let mut wanted = Wanted {
             is_entry: span.is_called()
@@ -212,7 +266,6 @@ impl<'a> Rules<'a> {
                     Some(parent) => !self.same_service(parent, span),
                     None => !(span.is(flag::PARENT_IS_LOCAL) && span.full_parent().is_some()),
                 },
-            is_call: self.is_call(span),
             ..Wanted::default()
         };
         let Some(parent) = parent else {
@@ -249,36 +302,32 @@ impl<'a> Rules<'a> {
 
     /// Whether a span is a call to the peer it names: always when it sends to a destination, else
     /// only while nobody has answered it. The outermost of nested callers speaks for them all.
-    fn is_call(&self, span: &Record) -> bool {
+    fn is_call(&self, span: &Record, parent_at: Option<SlotAt>) -> bool {
         if !span.is_caller() || span.peer == NO_NODE {
             return false;
         }
         if span.is(flag::PAIRED) && !span.is(flag::SENDS) {
             return false;
         }
-        let Some(parent) = span.full_parent() else { return true };
         let speaks_for = |above: &Record| {
             above.is_caller() && above.peer != NO_NODE && self.same_service(above, span)
         };
-        !self.tables.spans_of(parent).any(|seq| speaks_for(self.tables.span(seq)))
+        !self.tables.spans_at(parent_at).any(|seq| speaks_for(self.tables.span(seq)))
     }
 
     /// The span that caused this one: the calling side of the same id (as Zipkin's shared spans
     /// have it), else the parent, that of its own service first.
     ///
     /// **Rule:** openzipkin/b3-propagation, "shared spans"; ADR-0004.
-    fn parent_of(&self, seq: Seq, span: &Record) -> Option<Seq> {
-        let shared = |s: &Seq| *s != seq && self.tables.span(*s).is_caller();
-        if span.is_called()
-            && let Some(caller) = self
-                .tables
-                .spans_of(span.full_id())
-                .filter(shared)
-                .min_by_key(|s| self.tables.span(*s).kind())
-        {
-            return Some(caller);
+    fn parent_of(&self, changed: Changed, span: &Record, parent_at: Option<SlotAt>) -> Option<Seq> {
+        if span.is_called() {
+            let shared = self.tables.spans_at(changed.slot(self.tables, span));
+            let callers = shared.filter(|s| self.tables.span(*s).is_caller());
+            if let Some(caller) = callers.min_by_key(|s| self.tables.span(*s).kind()) {
+                return Some(caller);
+            }
         }
-        let parents = self.tables.spans_of(span.full_parent()?).filter(|s| *s != seq);
+        let parents = self.tables.spans_at(parent_at).filter(|s| *s != changed.seq);
         parents.min_by_key(|s| {
             let parent = self.tables.span(*s);
             let distance = match parent.kind() {
@@ -327,7 +376,7 @@ impl<'a> Rules<'a> {
     fn linked_from(&self, span: &Record, target: FullId) -> u32 {
         let sender = self
             .tables
-            .spans_of(target)
+            .spans_at(self.tables.slot(target))
             .map(|seq| self.tables.span(seq))
             .filter(|s| s.kind() == SpanKind::Producer || s.is(flag::SENDS))
             .max_by_key(|s| s.kind());

@@ -13,6 +13,9 @@ use crate::names::NO_NODE;
 /// A number of a span or link in its ring; rises with time, 0 is none.
 pub(crate) type Seq = u32;
 
+/// Where a slot is, until slots move.
+pub(crate) type SlotAt = u32;
+
 /// A trace id and a span id.
 pub(crate) type FullId = ([u8; 16], [u8; 8]);
 
@@ -196,6 +199,8 @@ pub(crate) struct Tables {
     links_of: AHashMap<Seq, (Seq, u32)>,
     slots: Vec<Slot>,
     slots_used: usize,
+    /// Changes when slots move.
+    pub(crate) generation: u64,
     hasher: RandomState,
     /// Spans that were forgotten to make room.
     pub(crate) spans_forgotten: u64,
@@ -213,6 +218,7 @@ impl Tables {
             links_of: AHashMap::new(),
             slots: vec![Slot::default(); SLOTS_MIN],
             slots_used: 0,
+            generation: 0,
             hasher: RandomState::new(),
             spans_forgotten: 0,
             links_forgotten: 0,
@@ -247,30 +253,47 @@ impl Tables {
         (&mut self.spans.entries, &mut self.links.entries)
     }
 
-    /// The span with this id and kind.
-    pub(crate) fn find(&self, id: FullId, kind: SpanKind) -> Option<Seq> {
-        self.spans_of(id).find(|seq| self.span(*seq).kind() == kind)
+    /// The span with this kind at a slot.
+    pub(crate) fn find(&self, at: SlotAt, kind: SpanKind) -> Option<Seq> {
+        self.spans_at(Some(at)).find(|seq| self.span(*seq).kind() == kind)
     }
 
-    /// The spans with this id, at most one of each kind.
-    pub(crate) fn spans_of(&self, id: FullId) -> impl Iterator<Item = Seq> + '_ {
-        let head = self.slot(id).map_or(0, |slot| slot.spans);
-        self.span_list(head, |record| record.next_same_id)
+    /// The spans with the id of a slot, at most one of each kind, from new to old.
+    pub(crate) fn spans_at(&self, at: Option<SlotAt>) -> impl Iterator<Item = Seq> + '_ {
+        let head = at.map_or(0, |at| self.slots[at as usize].spans);
+        std::iter::successors(self.known(head), |seq| self.known(self.span(*seq).next_same_id))
     }
 
-    /// The spans that name this id as their parent.
-    pub(crate) fn children_of(&self, id: FullId) -> impl Iterator<Item = Seq> + '_ {
-        let head = self.slot(id).map_or(0, |slot| slot.children);
-        self.span_list(head, |record| record.next_sibling)
+    /// The newest span with the id of a slot; [`Tables::next_same_id`] has the others.
+    pub(crate) fn first_span(&self, at: SlotAt) -> Option<Seq> {
+        self.known(self.slots[at as usize].spans)
     }
 
-    /// The links that name this id.
-    pub(crate) fn links_to(&self, id: FullId) -> impl Iterator<Item = Seq> + '_ {
-        let head = self.slot(id).map_or(0, |slot| slot.links);
-        let list = Some(head).filter(|seq| self.links.has(*seq));
-        std::iter::successors(list, |seq| {
-            Some(self.link(*seq).next_same_target).filter(|seq| self.links.has(*seq))
-        })
+    pub(crate) fn next_same_id(&self, seq: Seq) -> Option<Seq> {
+        self.known(self.span(seq).next_same_id)
+    }
+
+    /// The newest span that names the id of a slot as its parent; [`Tables::next_sibling`] has
+    /// the others.
+    pub(crate) fn first_child(&self, at: SlotAt) -> Option<Seq> {
+        self.known(self.slots[at as usize].children)
+    }
+
+    pub(crate) fn next_sibling(&self, seq: Seq) -> Option<Seq> {
+        self.known(self.span(seq).next_sibling)
+    }
+
+    /// The newest link that names the id of a slot; [`Tables::next_link`] has the others.
+    pub(crate) fn first_link(&self, at: SlotAt) -> Option<Seq> {
+        Some(self.slots[at as usize].links).filter(|seq| self.links.has(*seq))
+    }
+
+    pub(crate) fn next_link(&self, seq: Seq) -> Option<Seq> {
+        Some(self.link(seq).next_same_target).filter(|seq| self.links.has(*seq))
+    }
+
+    fn known(&self, seq: Seq) -> Option<Seq> {
+        self.spans.has(seq).then_some(seq)
     }
 
     /// The links of a consumer that are still remembered, in the order sent.
@@ -280,19 +303,10 @@ impl Tables {
         first.max(oldest)..(first + count).max(oldest)
     }
 
-    fn span_list<'a>(
-        &'a self,
-        head: Seq,
-        next: impl Fn(&Record) -> Seq + 'a,
-    ) -> impl Iterator<Item = Seq> + 'a {
-        ListWalk { tables: self, at: Some(head).filter(|seq| self.has_span(*seq)), next }
-    }
-
-    /// Remembers a span. The caller made sure that none with its id and kind is there.
-    pub(crate) fn push_span(&mut self, record: Record) -> Seq {
-        self.reserve(2);
-        let (id, parent) = (record.full_id(), record.full_parent());
-        // First the ring, then the table: a slot counts as live only by what the rings hold.
+    /// Remembers a span at the slot that [`Tables::claim`] gave for its id. Gives the slot of its
+    /// parent, too. The caller made sure that none of its id and kind is there.
+    pub(crate) fn push_span(&mut self, at: SlotAt, record: Record) -> (Seq, Option<SlotAt>) {
+        let parent = record.full_parent();
         let (seq, forgotten) = self.spans.push(record);
         if let Some(old) = forgotten {
             self.spans_forgotten += 1;
@@ -300,25 +314,28 @@ impl Tables {
                 self.links_of.remove(&(seq - self.spans.entries_max));
             }
         }
-        let next = self.take_head(id, |slot| std::mem::replace(&mut slot.spans, seq));
-        self.span_mut(seq).next_same_id = next;
-        if let Some(parent) = parent {
-            let next = self.take_head(parent, |slot| std::mem::replace(&mut slot.children, seq));
-            self.span_mut(seq).next_sibling = next;
-        }
-        seq
+        let next = std::mem::replace(&mut self.slots[at as usize].spans, seq);
+        let parent_at = parent.map(|parent| self.claim(parent));
+        let next_sibling = match parent_at {
+            Some(at) => std::mem::replace(&mut self.slots[at as usize].children, seq),
+            None => 0,
+        };
+        let span = self.span_mut(seq);
+        (span.next_same_id, span.next_sibling) = (next, next_sibling);
+        (seq, parent_at)
     }
 
     /// Remembers the links of a span that has none yet.
     pub(crate) fn push_links(&mut self, consumer: Seq, targets: &[FullId]) {
+        self.reserve(targets.len());
         self.links_of.insert(consumer, (self.links.next, targets.len() as u32));
         self.span_mut(consumer).set(flag::HAS_LINKS, true);
         for target in targets {
-            self.reserve(1);
             let link = Link { target: *target, consumer, edge_from: NO_NODE, next_same_target: 0 };
             let (seq, forgotten) = self.links.push(link);
             self.links_forgotten += u64::from(forgotten.is_some());
-            let next = self.take_head(*target, |slot| std::mem::replace(&mut slot.links, seq));
+            let at = self.claim(*target) as usize;
+            let next = std::mem::replace(&mut self.slots[at].links, seq);
             self.link_mut(seq).next_same_target = next;
         }
     }
@@ -336,31 +353,14 @@ impl Tables {
     }
 }
 
-/// A list of spans, from new to old.
-struct ListWalk<'a, F> {
-    tables: &'a Tables,
-    at: Option<Seq>,
-    next: F,
-}
-
-impl<F: Fn(&Record) -> Seq> Iterator for ListWalk<'_, F> {
-    type Item = Seq;
-
-    fn next(&mut self) -> Option<Seq> {
-        let seq = self.at?;
-        let next = (self.next)(self.tables.span(seq));
-        self.at = Some(next).filter(|next| self.tables.has_span(*next));
-        Some(seq)
-    }
-}
-
 /// The hash table.
 impl Tables {
     fn hash(&self, id: FullId) -> u32 {
         self.hasher.hash_one((u128::from_ne_bytes(id.0), u64::from_ne_bytes(id.1))) as u32
     }
 
-    fn slot(&self, id: FullId) -> Option<&Slot> {
+    /// The slot of an id.
+    pub(crate) fn slot(&self, id: FullId) -> Option<SlotAt> {
         let hash = self.hash(id);
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
@@ -370,14 +370,15 @@ impl Tables {
                 return None;
             }
             if slot.hash == hash && self.id_of(slot) == Some(id) {
-                return Some(slot);
+                return Some(at as SlotAt);
             }
             at = (at + 1) & mask;
         }
     }
 
-    /// Puts a new head on a list of an id, and gives back the old one.
-    fn take_head(&mut self, id: FullId, push: impl FnOnce(&mut Slot) -> Seq) -> Seq {
+    /// The slot of an id, a fresh one if need be. [`Tables::reserve`] made room; whoever claims a
+    /// fresh one puts a span or link there before the next claim.
+    pub(crate) fn claim(&mut self, id: FullId) -> SlotAt {
         let hash = self.hash(id);
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
@@ -388,7 +389,7 @@ impl Tables {
                 break;
             }
             if slot.hash == hash && self.id_of(slot) == Some(id) {
-                return push(&mut self.slots[at]);
+                return at as SlotAt;
             }
             if free.is_none() && !self.is_live(slot) {
                 free = Some(at);
@@ -400,7 +401,7 @@ impl Tables {
             at
         });
         self.slots[at] = Slot { hash, ..Slot::default() };
-        push(&mut self.slots[at])
+        at as SlotAt
     }
 
     /// The id that a slot stands for, read from any entry of its lists.
@@ -421,7 +422,8 @@ impl Tables {
     }
 
     /// Makes room for more ids: a quarter of the slots stays unused, or a search would not end.
-    fn reserve(&mut self, more: usize) {
+    /// May move all slots, and says so by a new [`Tables::generation`].
+    pub(crate) fn reserve(&mut self, more: usize) {
         if (self.slots_used + more) * 4 <= self.slots.len() * 3 {
             return;
         }
@@ -430,6 +432,7 @@ impl Tables {
         let length = ((live.len() + more) * 2).next_power_of_two().max(SLOTS_MIN);
         self.slots = vec![Slot::default(); length];
         self.slots_used = live.len();
+        self.generation += 1;
         for slot in live {
             let mut at = slot.hash as usize & (length - 1);
             while !self.slots[at].is_unused() {

@@ -1,5 +1,7 @@
 //! The map of real spans: two Lambda functions and a Kinesis stream (testdata/kinesis-lab).
 
+#![allow(clippy::unwrap_used, reason = "a recording that cannot be read fails the test")]
+
 mod support;
 
 use support::{ALWAYS, lines};

@@ -249,10 +249,10 @@ fn a_piece_without_an_end_counts_nothing_but_may_be_a_parent() {
 #[test]
 fn both_names_of_the_environment_are_read_and_the_newer_wins() {
     let part = observed(&[&[
-        span("a", Server, 1, 0).from_environment("deployment.environment", "staging"),
+        span("a", Server, 1, 0).of_environment("deployment.environment", "staging"),
         span("a", Server, 2, 0)
-            .from_environment("deployment.environment", "old")
-            .from_environment("deployment.environment.name", "production"),
+            .of_environment("deployment.environment", "old")
+            .of_environment("deployment.environment.name", "production"),
         span("a", Server, 3, 0),
     ]]);
     assert_eq!(part.environments(0, i64::MAX), ["production", "staging"]);
@@ -268,8 +268,8 @@ fn both_names_of_the_environment_are_read_and_the_newer_wins() {
 #[test]
 fn an_edge_between_environments_belongs_to_the_childs() {
     let part = observed(&[&[
-        span("web", Client, 1, 0).from_environment("deployment.environment.name", "blue"),
-        span("api", Server, 2, 1).from_environment("deployment.environment.name", "green"),
+        span("web", Client, 1, 0).of_environment("deployment.environment.name", "blue"),
+        span("api", Server, 2, 1).of_environment("deployment.environment.name", "green"),
     ]]);
     let only = |environment| MapFilter { environment: Some(environment), ..ALWAYS };
     assert_eq!(lines(&part.view(&only("blue"))), ["service:web 1/0"]);

@@ -53,7 +53,7 @@ impl Span {
         self
     }
 
-    pub fn from_environment(mut self, key: &'static str, value: &'static str) -> Self {
+    pub fn of_environment(mut self, key: &'static str, value: &'static str) -> Self {
         self.resource.push((key, value));
         self
     }
