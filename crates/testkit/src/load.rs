@@ -75,7 +75,12 @@ impl Load {
     /// clock, so that two million spans cover about ten minutes.
     pub fn new(seed: u64, start_unix_nano: i64) -> Self {
         let resources = SERVICES.into_iter().enumerate().map(service_resource).collect();
-        Self { rng: Rng::new(seed), resources, clock_unix_nano: start_unix_nano, step_nano: 8_000_000 }
+        Self {
+            rng: Rng::new(seed),
+            resources,
+            clock_unix_nano: start_unix_nano,
+            step_nano: 8_000_000,
+        }
     }
 
     /// Appends the spans of one trace, parents first, and gives the trace's id.
@@ -114,8 +119,7 @@ impl Load {
             let callee = service + 1 + self.rng.below(5) as usize;
             match self.rng.below(10) {
                 0..=4 if callee < SERVICES.len() && trace.spans_left > 1 => {
-                    let client =
-                        self.push(out, trace, id, service, SpanKind::Client, (at, length));
+                    let client = self.push(out, trace, id, service, SpanKind::Client, (at, length));
                     self.describe_client(&mut out[client], callee);
                     let client = out[client].span_id;
                     let inside = (at + length / 10, length * 8 / 10);

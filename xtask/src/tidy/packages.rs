@@ -12,7 +12,7 @@ const SOURCE_WHY: &str = "a package from elsewhere cannot be fetched on another 
     (deny.toml, [sources])";
 
 /// Licences that allow what Apache-2.0 promises. Kept like deny.toml.
-const ALLOWED: [&str; 14] = [
+const ALLOWED: [&str; 15] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -24,6 +24,8 @@ const ALLOWED: [&str; 14] = [
     "ISC",
     "MIT",
     "MIT-0",
+    // Asks only that changes to its own files are given: we change none.
+    "MPL-2.0",
     "Unicode-3.0",
     "Unlicense",
     "Zlib",
