@@ -1,1 +1,26 @@
+//! The doors, the pipeline behind them, the APIs and the page. Start with [`pipeline`].
 //!
+//! Comes in:   bytes on sockets: OTLP over HTTP and gRPC, requests of the native API and the page.
+//! Goes out:   acknowledged spans in the store; answers, metrics and the page.
+//! May touch:  every room but the binary, and sockets, clocks and tasks. Never: configuration files,
+//!             the environment, the meaning of a query or of the map.
+
+pub mod api;
+pub mod config;
+pub mod doors;
+pub mod metrics;
+pub mod page;
+pub mod pipeline;
+pub mod rejected;
+pub mod serve;
+
+mod app;
+mod clock;
+mod host_guard;
+mod listener;
+mod patient;
+mod query_pool;
+mod routes;
+
+pub use config::{DoorAddress, ServerConfig};
+pub use serve::{Addresses, Running, StartError, serve};

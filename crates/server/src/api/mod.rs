@@ -1,0 +1,3 @@
+//! Answers. One folder a dialect.
+
+pub mod native;

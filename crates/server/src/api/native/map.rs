@@ -1,0 +1,150 @@
+//! `GET /map`: what calls what, and how well.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use throughline_topology::MapFilter;
+use utoipa::{IntoParams, ToSchema};
+
+use super::error::ErrorBody;
+use super::extract::Params;
+use super::{ApiError, ask, time};
+use crate::app::App;
+use crate::clock::now_unix_nano;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WindowParams {
+    /// Start of the range; default `-1h`.
+    pub(super) from: Option<String>,
+    /// End of the range; default `now`.
+    pub(super) to: Option<String>,
+    /// Only this environment.
+    pub(super) environment: Option<String>,
+}
+
+impl WindowParams {
+    pub(super) fn range(&self) -> Result<time::TimeRange, ApiError> {
+        time::range(self.from.as_deref(), self.to.as_deref(), now_unix_nano())
+    }
+
+    pub(super) fn filter(&self, range: time::TimeRange) -> MapFilter<'_> {
+        MapFilter {
+            from_unix_nano: range.from,
+            to_unix_nano: range.to,
+            environment: self.environment.as_deref().filter(|name| !name.is_empty()),
+        }
+    }
+}
+
+/// The service map of a range of time.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct MapAnswer {
+    nodes: Vec<Node>,
+    edges: Vec<Edge>,
+    from_unix_nano: String,
+    to_unix_nano: String,
+}
+
+/// A service, or something that services talk to.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Node {
+    /// Stable over time.
+    id: String,
+    name: String,
+    /// `service`, `database`, `queue`, `topic`, `stream`, `external`, `rpc` or `function`.
+    kind: &'static str,
+    /// The product behind it.
+    system: Option<String>,
+    /// Whether only its callers told us of it.
+    inferred: bool,
+    requests: u64,
+    errors: u64,
+    p50_nano: i64,
+    p95_nano: i64,
+    p99_nano: i64,
+}
+
+/// Calls or messages from one node to another.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Edge {
+    /// Id of the calling node.
+    from: String,
+    /// Id of the called node.
+    to: String,
+    /// `sync` when the caller waits, otherwise `async`.
+    kind: &'static str,
+    /// Spans of `to` whose parent is in `from`, and inferred calls.
+    requests: u64,
+    errors: u64,
+    p50_nano: i64,
+    p95_nano: i64,
+    p99_nano: i64,
+    /// How we know: `parent`, `link`, `inferred`.
+    evidence: Vec<&'static str>,
+}
+
+/// What calls what.
+#[utoipa::path(
+    get, path = "/map", operation_id = "map", params(WindowParams),
+    responses(
+        (status = 200, description = "The service map", body = MapAnswer),
+        (status = 400, description = "A parameter cannot be read", body = ErrorBody),
+        (status = 503, description = "Too many queries wait", body = ErrorBody),
+    )
+)]
+pub(super) async fn map(
+    State(app): State<Arc<App>>,
+    Params(params): Params<WindowParams>,
+) -> Result<Response, ApiError> {
+    let range = params.range()?;
+    ask(&app, move |snapshot| {
+        let map = snapshot.map().view(&params.filter(range));
+        Ok(MapAnswer {
+            nodes: map.nodes.into_iter().map(render_node).collect(),
+            edges: map.edges.into_iter().map(render_edge).collect(),
+            from_unix_nano: range.from.to_string(),
+            to_unix_nano: range.to.to_string(),
+        })
+    })
+    .await
+}
+
+fn render_node(node: throughline_topology::Node) -> Node {
+    let throughline_topology::Node {
+        id,
+        name,
+        kind,
+        system,
+        inferred,
+        requests,
+        errors,
+        p50_nano,
+        p95_nano,
+        p99_nano,
+    } = node;
+    let kind = kind.word();
+    Node { id, name, kind, system, inferred, requests, errors, p50_nano, p95_nano, p99_nano }
+}
+
+fn render_edge(edge: throughline_topology::Edge) -> Edge {
+    let throughline_topology::Edge {
+        from,
+        to,
+        kind,
+        requests,
+        errors,
+        p50_nano,
+        p95_nano,
+        p99_nano,
+        evidence,
+    } = edge;
+    let evidence = evidence.into_iter().map(|e| e.word()).collect();
+    let kind = kind.word();
+    Edge { from, to, kind, requests, errors, p50_nano, p95_nano, p99_nano, evidence }
+}

@@ -1,0 +1,96 @@
+//! What every door and every answer shares.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use throughline_store::Store;
+
+use crate::clock::now_unix_nano;
+use crate::doors::body::{Budget, ReadLimits};
+use crate::metrics::{DoorName, Metrics, Surroundings};
+use crate::pipeline::Pipeline;
+use crate::query_pool::QueryPool;
+use crate::rejected::RejectedRing;
+use crate::{Addresses, ServerConfig};
+
+/// The shared state of one server.
+pub(crate) struct App {
+    pub(crate) config: ServerConfig,
+    pub(crate) store: Arc<Store>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) rejected: Arc<RejectedRing>,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) queries: QueryPool,
+    pub(crate) intake: Budget,
+    pub(crate) started_unix_nano: i64,
+    /// Known once every door is open.
+    pub(crate) addresses: OnceLock<Addresses>,
+    pub(crate) stopping: AtomicBool,
+}
+
+impl App {
+    pub(crate) fn new(config: ServerConfig, store: Store) -> Self {
+        let store = Arc::new(store);
+        let metrics = Arc::<Metrics>::default();
+        let rejected = Arc::<RejectedRing>::default();
+        let limits = &config.limits;
+        let pipeline = Arc::new(Pipeline::new(
+            Arc::clone(&store),
+            Arc::clone(&metrics),
+            Arc::clone(&rejected),
+            limits.inflated_size_bytes_max,
+        ));
+        Self {
+            queries: QueryPool::new(limits.queries_max, limits.queries_waiting_max),
+            intake: Budget::new(limits.intake_size_bytes_max),
+            config,
+            store,
+            metrics,
+            rejected,
+            pipeline,
+            started_unix_nano: now_unix_nano(),
+            addresses: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether spans are taken and questions answered, or why not.
+    pub(crate) fn readiness(&self) -> Result<(), String> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err("stopping".to_owned());
+        }
+        if self.addresses.get().is_none() {
+            return Err("starting: not every door is open yet".to_owned());
+        }
+        self.store.is_healthy().map_err(|reason| format!("the store is not healthy: {reason}"))
+    }
+
+    /// How long and how large a request's body may be.
+    pub(crate) fn read_limits(&self) -> ReadLimits {
+        let limits = &self.config.limits;
+        ReadLimits {
+            size_bytes_max: limits.body_size_bytes_max,
+            still: limits.body_timeout,
+            total: limits.body_total_timeout,
+        }
+    }
+
+    /// The text of `/metrics`.
+    pub(crate) fn render_metrics(&self) -> String {
+        self.metrics.render(&Surroundings {
+            store: self.store.stats(),
+            store_healthy: self.store.is_healthy().is_ok(),
+            intake_bytes: self.intake.taken_bytes(),
+            started_unix_nano: self.started_unix_nano,
+        })
+    }
+
+    /// The open doors and where they are.
+    pub(crate) fn doors(&self) -> Vec<(DoorName, String)> {
+        let Some(addresses) = self.addresses.get() else { return Vec::new() };
+        DoorName::ALL
+            .into_iter()
+            .filter_map(|name| Some((name, addresses.of(name)?.to_string())))
+            .collect()
+    }
+}

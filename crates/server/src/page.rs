@@ -1,0 +1,129 @@
+//! The page, embedded in the binary.
+//!
+//! Rule: hashed files never change, so browsers keep them; `index.html` names them, so browsers ask
+//! each time. Every path that is no file is the page itself, whose own router reads the path. All
+//! addresses in it are relative to `<base href>`, which we write relative to the path that was
+//! asked for, so that the page also works under a path of someone else's server.
+
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+#[derive(rust_embed::RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/../../ui/dist"]
+#[allow_missing = true]
+struct Files;
+
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; \
+     object-src 'none'",
+);
+const BASE: &str = "<base href=\"/\" />";
+const NOT_BUILT: &str = "<!doctype html>
+<html lang=\"en\">
+<head><meta charset=\"utf-8\"><title>throughline</title></head>
+<body>
+<h1>throughline is running</h1>
+<p>Spans are taken and questions are answered, but this binary was built without the page.</p>
+<p>To build it: <code>cd ui &amp;&amp; npm ci &amp;&amp; npm run build</code>, then
+<code>cargo build</code> again.</p>
+<p>Without it: <a href=\"api/v1/status\">status</a>, <a href=\"metrics\">metrics</a>,
+<a href=\"api/v1/openapi.json\">the API's description</a>, and <code>throughline search</code> in a
+terminal.</p>
+</body>
+</html>
+";
+
+/// Answers a request for a file of the page, or for a path of its router.
+pub fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Response {
+    if *method != Method::GET && *method != Method::HEAD {
+        let allow = [(header::ALLOW, HeaderValue::from_static("GET, HEAD"))];
+        return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
+    }
+    let name = path.trim_start_matches('/');
+    let mut response = match Files::get(name).filter(|_| name != "index.html") {
+        Some(file) => file_answer(name, file, headers),
+        // A file that is asked for by an old page must not become the page.
+        None if name.starts_with("assets/") => StatusCode::NOT_FOUND.into_response(),
+        None => index_answer(path),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+fn file_answer(name: &str, file: rust_embed::EmbeddedFile, headers: &HeaderMap) -> Response {
+    let hex: String =
+        file.metadata.sha256_hash()[..16].iter().map(|b| format!("{b:02x}")).collect();
+    let tag = HeaderValue::try_from(format!("\"{hex}\"")).expect("hex digits are visible text");
+    let age = if name.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
+    let age = (header::CACHE_CONTROL, HeaderValue::from_static(age));
+    if headers.get(header::IF_NONE_MATCH) == Some(&tag) {
+        return (StatusCode::NOT_MODIFIED, [age, (header::ETAG, tag)]).into_response();
+    }
+    let kind = mime_guess::from_path(name).first_or_octet_stream();
+    let kind = HeaderValue::try_from(kind.as_ref()).expect("a media type is visible text");
+    let headers = [age, (header::ETAG, tag), (header::CONTENT_TYPE, kind)];
+    (headers, axum::body::Bytes::from_owner(file.data)).into_response()
+}
+
+fn index_answer(path: &str) -> Response {
+    let file = Files::get("index.html");
+    let text = file.as_ref().and_then(|file| std::str::from_utf8(&file.data).ok());
+    let text = match text {
+        Some(text) => text.replacen(BASE, &format!("<base href=\"{}\" />", base(path)), 1),
+        None => NOT_BUILT.to_owned(),
+    };
+    let headers = [
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+    ];
+    (headers, text).into_response()
+}
+
+/// The way from `path` back to where the page lives, as a relative address.
+fn base(path: &str) -> String {
+    match path.matches('/').count().saturating_sub(1) {
+        0 => "./".to_owned(),
+        depth => "../".repeat(depth),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_fits_the_depth_of_the_path() {
+        for (path, expected) in [
+            ("/", "./"),
+            ("/search", "./"),
+            ("/trace/5b8e", "../"),
+            ("/trace/5b8e/", "../../"),
+            ("/trace/5b8e/span/1", "../../../"),
+        ] {
+            assert_eq!(base(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn every_path_of_the_pages_router_is_the_page_under_a_strict_policy() {
+        for path in ["/", "/trace/5b8e", "/index.html", "/../../etc/passwd", "/%2e%2e/secret"] {
+            let response = answer(&Method::GET, path, &HeaderMap::new());
+            assert_eq!(response.status(), StatusCode::OK, "{path}");
+            assert_eq!(response.headers()[header::CACHE_CONTROL], "no-cache");
+            let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+            assert!(policy.starts_with("default-src 'self';"));
+            assert!(!policy.contains("unsafe"));
+        }
+        let gone = answer(&Method::GET, "/assets/old-1234.js", &HeaderMap::new());
+        assert_eq!(gone.status(), StatusCode::NOT_FOUND);
+        let post = answer(&Method::POST, "/", &HeaderMap::new());
+        assert_eq!(post.status(), StatusCode::METHOD_NOT_ALLOWED);
+    }
+}

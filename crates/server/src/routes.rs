@@ -1,0 +1,123 @@
+//! Which paths each door answers, and what is wrapped around all of them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+
+use crate::api::native::{self, ApiError};
+use crate::app::App;
+use crate::doors::{otlp_grpc, otlp_http};
+use crate::host_guard;
+use crate::metrics::DoorName;
+use crate::page;
+
+/// Everything that the door called `name` answers.
+pub(crate) fn of_door(name: DoorName, address: SocketAddr, app: &Arc<App>) -> Router {
+    let router = match name {
+        DoorName::Http => main_port(address, app),
+        DoorName::OtlpHttp => otlp_http::routes().fallback(no_such_door),
+        DoorName::OtlpGrpc => otlp_grpc::routes().fallback(no_such_door),
+    };
+    let counting = middleware::from_fn_with_state((Arc::clone(app), name), count_answers);
+    let metrics = Arc::clone(&app.metrics);
+    let catcher = CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
+        metrics.panicked();
+        // The panic hook has written the message and the place; they are not the caller's business.
+        drop(panic);
+        tracing::error!("a handler panicked");
+        ApiError::internal("the server made a mistake; its log says more").into_response()
+    });
+    router.layer(catcher).layer(counting).with_state(Arc::clone(app))
+}
+
+fn main_port(address: SocketAddr, app: &Arc<App>) -> Router<Arc<App>> {
+    let guard = Guard { app: Arc::clone(app), loopback: address.ip().is_loopback() };
+    let pages = native::routes()
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(page_or_nothing)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CompressionLayer::new());
+    otlp_http::routes()
+        .merge(otlp_grpc::routes())
+        .merge(pages)
+        .layer(middleware::from_fn_with_state(guard, check_host))
+}
+
+#[derive(Clone)]
+struct Guard {
+    app: Arc<App>,
+    loopback: bool,
+}
+
+async fn check_host(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+    let allowed = &guard.app.config.allowed_hosts;
+    match host_guard::refusal(method, uri, headers, guard.loopback, allowed) {
+        Some(reason) => ApiError::new(StatusCode::FORBIDDEN, reason).into_response(),
+        None => next.run(request).await,
+    }
+}
+
+async fn count_answers(
+    State((app, name)): State<(Arc<App>, DoorName)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    app.metrics.answered(name, response.status().as_u16());
+    response
+}
+
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    match app.readiness() {
+        Ok(()) => "ready\n".into_response(),
+        Err(reason) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")).into_response()
+        }
+    }
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    // Numbers of the store walk what is in memory, which may take milliseconds.
+    let text = tokio::task::spawn_blocking(move || app.render_metrics()).await;
+    match text {
+        Ok(text) => {
+            let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(err) => std::panic::resume_unwind(err.into_panic()),
+    }
+}
+
+async fn page_or_nothing(request: Request) -> Response {
+    if otlp_grpc::is_grpc(request.headers()) {
+        return otlp_grpc::unimplemented();
+    }
+    if request.uri().path().starts_with("/api/") {
+        let message = format!("there is no {}", request.uri().path());
+        return ApiError::new(StatusCode::NOT_FOUND, message).into_response();
+    }
+    page::answer(request.method(), request.uri().path(), request.headers())
+}
+
+async fn wrong_method(request: Request) -> Response {
+    let message = format!("{} does not take {}", request.uri().path(), request.method());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message).into_response()
+}
+
+async fn no_such_door(request: Request) -> Response {
+    if otlp_grpc::is_grpc(request.headers()) {
+        return otlp_grpc::unimplemented();
+    }
+    let message = "this port only takes spans: POST /v1/traces; the page is on the main port";
+    ApiError::new(StatusCode::NOT_FOUND, message).into_response()
+}

@@ -1,0 +1,150 @@
+//! Opens the store and every door, and closes them in the right order.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use throughline_store::{OpenError, Store, StoreOptions};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::{DoorAddress, ServerConfig};
+use crate::metrics::DoorName;
+use crate::{listener, routes};
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A door's address cannot be had.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// Which door.
+        door: DoorName,
+        /// Where it should have been.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The store's thread could not run.
+    #[error("cannot open the store in {}: it panicked", .directory.display())]
+    StorePanicked {
+        /// The data directory.
+        directory: PathBuf,
+    },
+}
+
+/// Where the doors are, with the ports that were really bound. `None` is a door that is off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// The main port.
+    pub http: Option<SocketAddr>,
+    /// OTLP over HTTP.
+    pub otlp_http: Option<SocketAddr>,
+    /// OTLP over gRPC.
+    pub otlp_grpc: Option<SocketAddr>,
+}
+
+impl Addresses {
+    /// The address of a door.
+    pub fn of(&self, name: DoorName) -> Option<SocketAddr> {
+        match name {
+            DoorName::Http => self.http,
+            DoorName::OtlpHttp => self.otlp_http,
+            DoorName::OtlpGrpc => self.otlp_grpc,
+        }
+    }
+}
+
+/// A server whose doors are open.
+pub struct Running {
+    app: Arc<App>,
+    addresses: Addresses,
+    doors: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+/// Opens the store, then binds every door, then serves. Nothing stays open when it fails.
+pub async fn serve(config: ServerConfig) -> Result<Running, StartError> {
+    // The doors are bound first, for a taken port is the commonest mistake and opening a large
+    // store takes a moment; nothing is accepted before the store is open.
+    let http = bind(DoorName::Http, config.http).await?;
+    let otlp_http = bind(DoorName::OtlpHttp, config.otlp_http).await?;
+    let otlp_grpc = bind(DoorName::OtlpGrpc, config.otlp_grpc).await?;
+    let store = open_store(&config).await?;
+
+    let address = |door: &Option<TcpListener>| door.as_ref().and_then(|l| l.local_addr().ok());
+    let addresses = Addresses {
+        http: address(&http),
+        otlp_http: address(&otlp_http),
+        otlp_grpc: address(&otlp_grpc),
+    };
+    let limits = config.limits.clone();
+    let app = Arc::new(App::new(config, store));
+    let stop = CancellationToken::new();
+    let mut doors = JoinSet::new();
+    for (name, door) in
+        [(DoorName::Http, http), (DoorName::OtlpHttp, otlp_http), (DoorName::OtlpGrpc, otlp_grpc)]
+    {
+        let (Some(door), Some(address)) = (door, addresses.of(name)) else { continue };
+        tracing::info!(door = name.word(), %address, "listening");
+        if !address.ip().is_loopback() {
+            tracing::warn!(door = name.word(), %address, "reachable from other machines");
+        }
+        let router = routes::of_door(name, address, &app);
+        let metrics = Arc::clone(&app.metrics);
+        doors.spawn(listener::run(name, door, router, limits.clone(), metrics, stop.clone()));
+    }
+    let _ = app.addresses.set(addresses);
+    Ok(Running { app, addresses, doors, stop })
+}
+
+async fn bind(door: DoorName, address: DoorAddress) -> Result<Option<TcpListener>, StartError> {
+    match address {
+        DoorAddress::Off => Ok(None),
+        DoorAddress::Listen(address) => match TcpListener::bind(address).await {
+            Ok(listener) => Ok(Some(listener)),
+            Err(source) => Err(StartError::Bind { door, address, source }),
+        },
+    }
+}
+
+async fn open_store(config: &ServerConfig) -> Result<Store, StartError> {
+    let directory = config.data_directory.clone();
+    let mut options = StoreOptions::new(&directory);
+    options.retention_ms = config.retention.map(milliseconds);
+    options.retention_bytes = config.retention_size_bytes_max;
+    let opened = tokio::task::spawn_blocking(move || Store::open(options)).await;
+    Ok(opened.map_err(|_| StartError::StorePanicked { directory })??)
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Running {
+    /// Where the doors are.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Stops accepting, lets open requests end, writes the store out and closes it.
+    pub async fn stop(mut self) {
+        tracing::info!("stopping");
+        self.app.stopping.store(true, Ordering::Relaxed);
+        self.stop.cancel();
+        while self.doors.join_next().await.is_some() {}
+        let app = Arc::clone(&self.app);
+        let closed = tokio::task::spawn_blocking(move || app.store.close()).await;
+        if closed.is_err() {
+            tracing::error!("the store panicked while closing");
+        }
+        tracing::info!("stopped");
+    }
+}

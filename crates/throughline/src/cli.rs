@@ -1,0 +1,247 @@
+//! What can be typed. The text of `--help` is in the comments here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The tracing system that keeps a trace whole.
+///
+/// `throughline serve` takes spans over OTLP and shows them at http://127.0.0.1:8900. The other
+/// commands ask a running server.
+///
+/// Exit codes: 0 done, 1 nothing found (or the server could not start), 2 wrong usage or a query
+/// that cannot be read, 3 no server reached, 4 the server made a mistake.
+#[derive(Debug, Parser)]
+#[command(name = "throughline", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Take spans, keep them, and answer.
+    Serve(Box<ServeFlags>),
+    /// Show one trace as a waterfall.
+    Trace(TraceCommand),
+    /// Find traces.
+    Search(SearchCommand),
+    /// Show what calls what.
+    Map(MapCommand),
+    /// Send files of OTLP spans to a running server.
+    Import(ImportCommand),
+    /// Write traces as lines of OTLP JSON.
+    Export(ExportCommand),
+    /// Show or check the configuration of `serve`.
+    Config(ConfigCommand),
+}
+
+/// Flags of `serve`. Each wins over the environment, which wins over the file.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ServeFlags {
+    /// Where spans are kept [default: $XDG_DATA_HOME/throughline or ~/.local/share/throughline].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Address of the page, all APIs and OTLP, or `off`; port 0 takes a free one
+    /// [default: 127.0.0.1:8900].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Address for OTLP over gRPC, or `off` [default: 127.0.0.1:4317].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) otlp_grpc: Option<String>,
+    /// Address for OTLP over HTTP, or `off` [default: 127.0.0.1:4318].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) otlp_http: Option<String>,
+    /// A TOML file; `throughline config show` lists its keys.
+    #[arg(long, value_name = "FILE", env = "THROUGHLINE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print one line on stdout once every door is open.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) announce: Option<Announce>,
+    /// Let `POST /api/v1/reset` forget every span.
+    #[arg(long)]
+    pub(crate) allow_reset: bool,
+    /// Another host name under which browsers may reach a loopback address; repeat for more.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_host: Vec<String>,
+    /// Remove spans older than this, such as `72h` or `30d`, or `off` [default: 72h].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) retention: Option<String>,
+    /// Remove the oldest spans beyond this much disk, such as `10GB`, or `off` [default: off].
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) retention_bytes: Option<String>,
+    /// How log lines on stderr look: `text` or `json` [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+    #[command(flatten)]
+    pub(crate) later: LaterDoors,
+}
+
+/// Doors of later versions: scripts may already turn them off.
+#[derive(Debug, Default, Args)]
+pub(crate) struct LaterDoors {
+    /// Not in this version yet: only `off`.
+    #[arg(long, value_name = "ADDR", value_parser = only_off, hide = true)]
+    pub(crate) xray: Option<String>,
+    /// Not in this version yet: only `off`.
+    #[arg(long, value_name = "ADDR", value_parser = only_off, hide = true)]
+    pub(crate) zipkin: Option<String>,
+    /// Not in this version yet: only `off`.
+    #[arg(long, value_name = "ADDR", value_parser = only_off, hide = true)]
+    pub(crate) jaeger: Option<String>,
+    /// Not in this version yet: only `off`.
+    #[arg(long, value_name = "ADDR", value_parser = only_off, hide = true)]
+    pub(crate) jaeger_grpc: Option<String>,
+    /// Not in this version yet: only `off`.
+    #[arg(long, value_name = "ADDR", value_parser = only_off, hide = true)]
+    pub(crate) tempo: Option<String>,
+}
+
+fn only_off(value: &str) -> Result<String, String> {
+    match value {
+        "off" => Ok(value.to_owned()),
+        _ => {
+            Err("this door is not in this version yet; leave the flag out or say `off`".to_owned())
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Announce {
+    /// `{"event":"ready","http":"127.0.0.1:8900",...}`
+    Json,
+}
+
+/// How to reach the server, and how to print.
+#[derive(Debug, Args)]
+pub(crate) struct Asking {
+    /// The server's main address.
+    #[arg(long, env = "THROUGHLINE_URL", default_value = "http://127.0.0.1:8900")]
+    pub(crate) url: String,
+    /// Print JSON for programs instead of text for people.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceCommand {
+    /// 32 hex digits, 16 hex digits, or X-Ray's 1-8hex-24hex.
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchCommand {
+    /// Such as 'service = "checkout" and duration > 500ms'; without one, every trace.
+    #[arg(default_value = "", hide_default_value = true)]
+    pub(crate) query: String,
+    #[command(flatten)]
+    pub(crate) window: Window,
+    /// How many traces at most.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Only this environment.
+    #[arg(long)]
+    pub(crate) environment: Option<String>,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+/// A range of time.
+#[derive(Debug, Args)]
+pub(crate) struct Window {
+    /// Start: nanoseconds, RFC 3339, `now`, or `-30m`, `-1h`, `-7d`.
+    #[arg(long, default_value = "-1h", allow_hyphen_values = true)]
+    pub(crate) from: String,
+    /// End, in the same forms.
+    #[arg(long, default_value = "now", allow_hyphen_values = true)]
+    pub(crate) to: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MapCommand {
+    #[command(flatten)]
+    pub(crate) window: Window,
+    /// Only this environment.
+    #[arg(long)]
+    pub(crate) environment: Option<String>,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportCommand {
+    /// OTLP JSON, lines of OTLP JSON, or OTLP protobuf; each may be gzipped.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Move all times so that the newest span ends now.
+    #[arg(long)]
+    pub(crate) shift_to_now: bool,
+    /// Give every trace and span a new random id, the same in all files of this run.
+    #[arg(long)]
+    pub(crate) fresh_ids: bool,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportCommand {
+    /// Which traces; without one, every trace of the range.
+    #[arg(long, value_name = "QUERY", conflicts_with = "trace")]
+    pub(crate) query: Option<String>,
+    /// One trace by its id, of any time.
+    #[arg(long, value_name = "ID")]
+    pub(crate) trace: Option<String>,
+    /// Write to this file instead of stdout.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) window: Window,
+    /// How many traces at most, newest first.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigCommand {
+    #[command(subcommand)]
+    pub(crate) action: ConfigAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Print every setting, its value and where it comes from.
+    Show(ConfigFlags),
+    /// Say whether `serve` would accept its configuration.
+    Check(ConfigFlags),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFlags {
+    /// Print JSON for programs instead of text for people.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) flags: Box<ServeFlags>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn doors_of_later_versions_can_be_off_and_nothing_else() {
+        let parse = |value| Cli::try_parse_from(["throughline", "serve", "--xray", value]);
+        assert!(parse("off").is_ok());
+        let text = parse("127.0.0.1:2000").unwrap_err().to_string();
+        assert!(text.contains("not in this version yet"), "{text}");
+    }
+}

@@ -1,0 +1,8 @@
+//! One file a command. Each asks, then prints.
+
+pub(crate) mod config;
+pub(crate) mod export;
+pub(crate) mod import;
+pub(crate) mod map;
+pub(crate) mod search;
+pub(crate) mod trace;
