@@ -1,8 +1,9 @@
 //! Keeps ui/openapi.json the same as what the server says of itself.
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
+use throughline_testkit::Server;
 
 use crate::{binary, repository};
 
@@ -19,9 +20,11 @@ pub(crate) struct Options {
 /// Asks the built binary, so that xtask itself never needs the heavy crates.
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let binary = binary(&options.profile)?;
-    let output = Command::new(&binary).arg("openapi").output().context("failed to run it")?;
-    ensure!(output.status.success(), "`throughline openapi` ended with {}", output.status);
-    let fresh: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let scratch = tempfile::tempdir()?;
+    let server = Server::start(&binary, &scratch.path().join("data"), &[])?;
+    let (status, text) = server.get("/api/v1/openapi.json");
+    ensure!(status == 200, "GET /api/v1/openapi.json: {status} {text}");
+    let fresh: serde_json::Value = serde_json::from_str(&text)?;
     let fresh = format!("{}\n", serde_json::to_string_pretty(&fresh)?);
     let path = repository().join("ui/openapi.json");
     let old = std::fs::read_to_string(&path).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -131,6 +132,12 @@ impl Server {
         answer(request.header("content-type", "application/x-protobuf").send(body))
     }
 
+    /// Sends SIGKILL while others still talk to the server; drop the server to wait for its end.
+    pub fn strike(&self) {
+        // Not reaped before the drop, so the process id cannot belong to another by now.
+        Command::new("kill").args(["-KILL", &self.pid().to_string()]).status().ok();
+    }
+
     /// Ends the process as a power cut would: SIGKILL, no last word.
     pub fn kill(mut self) {
         self.end();
@@ -166,12 +173,16 @@ fn answer(got: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, S
     }
 }
 
-/// Reads `{"doors":[{"name":"http","address":"127.0.0.1:1"}]}`; other lines announce nothing.
+/// Reads `{"event":"ready","http":"127.0.0.1:1"}`: what has an address is a door. Other lines
+/// announce nothing.
 fn parse_doors(line: &str) -> Vec<(String, String)> {
     let line: Value = serde_json::from_str(line).unwrap_or_default();
-    let doors = line["doors"].as_array().map_or(&[][..], |doors| doors);
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    doors.iter().filter_map(|door| text(&door["name"]).zip(text(&door["address"]))).collect()
+    let fields = line.as_object().into_iter().flatten();
+    fields
+        .filter_map(|(name, value)| Some((name, value.as_str()?)))
+        .filter(|(_, address)| address.parse::<SocketAddr>().is_ok())
+        .map(|(name, address)| (name.clone(), address.to_owned()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -180,7 +191,7 @@ mod tests {
 
     #[test]
     fn doors_are_read_from_the_announcement_and_other_lines_ignored() {
-        let line = r#"{"doors":[{"name":"http","address":"127.0.0.1:5"}],"pid":1}"#;
+        let line = r#"{"event":"ready","http":"127.0.0.1:5","otlp_grpc":"off"}"#;
         assert_eq!(parse_doors(line), [("http".to_owned(), "127.0.0.1:5".to_owned())]);
         assert_eq!(parse_doors("starting"), []);
     }
