@@ -1,1 +1,37 @@
+//! Text to tree to answer: finds traces, shows one, completes keys and values.
 //!
+//! Comes in:   the text of a query, and a snapshot of the store to ask.
+//! Goes out:   answers: trace summaries, one merged trace, attribute keys and values with counts.
+//! May touch:  `model`, `topology`, `store`. Never: sockets, clocks.
+
+mod ast;
+mod engine;
+mod error;
+mod eval;
+mod native;
+mod newest;
+mod pattern;
+mod print;
+mod ranked;
+mod row;
+mod run;
+mod scan;
+mod summary;
+mod test;
+mod values;
+
+pub use ast::{
+    AttrScope, CompareOp, Expr, FILTER_DEPTH_MAX, Field, LIMIT_MAX, Literal, Order, Query,
+};
+pub use error::{QueryError, RunError};
+pub use native::parse;
+pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
+pub use run::{SearchAnswer, SearchOptions, search, trace};
+pub use summary::{Failing, TraceSummary};
+pub use values::{
+    AttributeValue, KeyAnswer, VALUE_ROWS_MAX, ValuesAnswer, ValuesOptions, attribute_keys,
+    attribute_values,
+};
+
+#[cfg(test)]
+mod tests;

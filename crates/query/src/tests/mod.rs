@@ -1,0 +1,6 @@
+//! Whole queries against a real store: the same answer wherever the spans lie.
+
+mod answers;
+mod kit;
+mod naive;
+mod same;
