@@ -207,7 +207,7 @@ const EN = {
   "span.clock":
     "It ends {by} before it starts: the clock of its host was set back while it ran. Drawn as a point.",
   "span.self": "Self time",
-  "span.p95": "vs p95 of this operation",
+  "span.p95": "vs p95 of operation",
   "span.attributes": "Attributes",
   "span.none": "None.",
   "span.dropped": "{n} more were dropped by the sender.",
