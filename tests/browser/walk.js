@@ -62,7 +62,7 @@ async function shoot(name) {
   mkdirSync(shots, { recursive: true });
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    await page.reload({ waitUntil: "networkidle" });
     await page.screenshot({ path: join(shots, `${name}-${colorScheme}.png`) });
   }
 }

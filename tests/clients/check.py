@@ -26,9 +26,9 @@ def tearDownModule():
     assert code == 0, f"the server ended with {code}"
 
 
-def run(command, **environment):
-    """Runs an exporter and gives its last line, which has the ids it sent."""
-    done = subprocess.run(command, cwd=HERE, env={**os.environ, **environment}, text=True,
+def run(command, folder=HERE, **environment):
+    """Runs an exporter and gives its last line, which has the ids it sent, and all it said."""
+    done = subprocess.run(command, cwd=folder, env={**os.environ, **environment}, text=True,
                           capture_output=True, timeout=120, check=False)
     said = f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     if done.returncode != 0:
@@ -122,7 +122,8 @@ class Clients(unittest.TestCase):
     def test_splunk(self):
         token = "a-token-that-must-not-be-logged"
         self.check_known_spans(
-            "otlp_http", "splunk-node", ["node", "-r", "@splunk/otel/instrument", "splunk.js"],
+            "otlp_http", "splunk-node", folder=os.path.join(HERE, "node"),
+            command=["node", "-r", "@splunk/otel/instrument", "splunk.js"],
             OTEL_SERVICE_NAME="splunk-node", SPLUNK_ACCESS_TOKEN=token,
             OTEL_EXPORTER_OTLP_TRACES_PROTOCOL="http/protobuf", SPLUNK_METRICS_ENABLED="false",
             OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{SERVER.url}/v2/trace/otlp",
