@@ -1,5 +1,7 @@
 //! From spans to map parts: every span once, each with what came before it in mind.
 
+use std::ops::Range;
+
 use throughline_model::{SpanBatch, SpanKind, StatusCode};
 
 use crate::keys::BatchKeys;
@@ -59,6 +61,8 @@ pub struct Linker {
     /// Spans of this round that are new or have got their end, and where the slots were.
     changed: Vec<Changed>,
     generation: u64,
+    /// Hashes of id and parent id of the rows that were warmed.
+    hashes: Vec<[u32; 2]>,
 }
 
 impl Default for Linker {
@@ -69,7 +73,10 @@ impl Default for Linker {
 
 /// Spans taken before they are linked and counted: small enough to be in the cache still, large
 /// enough that most parents come along with their children.
-const ROUND_ROWS_MAX: usize = 4096;
+const ROUND_ROWS_MAX: usize = 1024;
+
+/// Spans whose places in the table are fetched at once.
+const WARM_ROWS_MAX: usize = 128;
 
 /// Links of one consumer that are looked at.
 const LINKS_PER_SPAN_MAX: usize = 64;
@@ -85,6 +92,7 @@ impl Linker {
             operations_folded: 0,
             changed: Vec::new(),
             generation: 0,
+            hashes: Vec::new(),
         }
     }
 
@@ -98,8 +106,9 @@ impl Linker {
             let mut door = BatchDoor::new(batch, &mut self.names);
             let mut row = 0;
             while row < batch.len() {
-                let end = batch.len().min(row + rows_left);
-                (row..end).for_each(|row| self.take(&mut door, row, &mut recorder));
+                let end = batch.len().min(row + rows_left.min(WARM_ROWS_MAX));
+                self.warm(batch, row..end);
+                (row..end).for_each(|at| self.take(&mut door, at, at - row, &mut recorder));
                 rows_left -= end - row;
                 row = end;
                 if rows_left == 0 {
@@ -135,8 +144,23 @@ impl Linker {
         self.tables.renew_when_worn();
     }
 
-    /// Remembers a span if it is new, or its end if that is new.
-    fn take(&mut self, door: &mut BatchDoor<'_>, row: usize, recorder: &mut Recorder) {
+    /// Hashes the ids of some rows and fetches their places in the table.
+    fn warm(&mut self, batch: &SpanBatch, rows: Range<usize>) {
+        self.tables.reserve(rows.len() * 2);
+        self.hashes.clear();
+        for row in rows {
+            let span = batch.span(row);
+            let (trace, parent) = (span.trace_id().0, span.parent_id().0);
+            let parent_hash = self.tables.hash((trace, parent));
+            self.hashes.push([self.tables.hash((trace, span.span_id().0)), parent_hash]);
+        }
+        self.tables.warm(self.hashes.iter().flatten().copied());
+    }
+
+    /// Remembers a span if it is new, or its end if that is new. `warm` is its place among the
+    /// rows that were warmed.
+    fn take(&mut self, door: &mut BatchDoor<'_>, row: usize, warm: usize, recorder: &mut Recorder) {
+        let [hash, parent_hash] = self.hashes[warm];
         let batch = door.batch;
         let span = batch.span(row);
         let (trace, id) = (span.trace_id().0, span.span_id().0);
@@ -146,7 +170,7 @@ impl Linker {
         if self.changed.is_empty() {
             self.generation = self.tables.generation;
         }
-        let at = self.tables.claim((trace, id));
+        let at = self.tables.claim((trace, id), hash);
         let known = self.tables.find(at, kind);
         if let Some(known) = known
             && (duration.is_none() || self.tables.span(known).is(flag::ENDED))
@@ -177,7 +201,7 @@ impl Linker {
             recorder.operation(key, sample);
         }
         let (seq, parent_at) = match known {
-            None => self.tables.push_span(at, record),
+            None => self.tables.push_span(at, record, parent_hash),
             Some(seq) => {
                 self.tables.span_mut(seq).become_ended(record);
                 let parent = self.tables.span(seq).full_parent();

@@ -305,7 +305,12 @@ impl Tables {
 
     /// Remembers a span at the slot that [`Tables::claim`] gave for its id. Gives the slot of its
     /// parent, too. The caller made sure that none of its id and kind is there.
-    pub(crate) fn push_span(&mut self, at: SlotAt, record: Record) -> (Seq, Option<SlotAt>) {
+    pub(crate) fn push_span(
+        &mut self,
+        at: SlotAt,
+        record: Record,
+        parent_hash: u32,
+    ) -> (Seq, Option<SlotAt>) {
         let parent = record.full_parent();
         let (seq, forgotten) = self.spans.push(record);
         if let Some(old) = forgotten {
@@ -315,7 +320,7 @@ impl Tables {
             }
         }
         let next = std::mem::replace(&mut self.slots[at as usize].spans, seq);
-        let parent_at = parent.map(|parent| self.claim(parent));
+        let parent_at = parent.map(|parent| self.claim(parent, parent_hash));
         let next_sibling = match parent_at {
             Some(at) => std::mem::replace(&mut self.slots[at as usize].children, seq),
             None => 0,
@@ -334,7 +339,7 @@ impl Tables {
             let link = Link { target: *target, consumer, edge_from: NO_NODE, next_same_target: 0 };
             let (seq, forgotten) = self.links.push(link);
             self.links_forgotten += u64::from(forgotten.is_some());
-            let at = self.claim(*target) as usize;
+            let at = self.claim(*target, self.hash(*target)) as usize;
             let next = std::mem::replace(&mut self.slots[at].links, seq);
             self.link_mut(seq).next_same_target = next;
         }
@@ -355,7 +360,8 @@ impl Tables {
 
 /// The hash table.
 impl Tables {
-    fn hash(&self, id: FullId) -> u32 {
+    /// The hash of an id.
+    pub(crate) fn hash(&self, id: FullId) -> u32 {
         self.hasher.hash_one((u128::from_ne_bytes(id.0), u64::from_ne_bytes(id.1))) as u32
     }
 
@@ -376,10 +382,17 @@ impl Tables {
         }
     }
 
+    /// Brings the slots of many ids into the cache, while their loads can still overlap.
+    pub(crate) fn warm(&self, hashes: impl Iterator<Item = u32>) {
+        let mask = self.slots.len() - 1;
+        let sum = hashes
+            .fold(0, |sum: u32, hash| sum.wrapping_add(self.slots[hash as usize & mask].hash));
+        std::hint::black_box(sum);
+    }
+
     /// The slot of an id, a fresh one if need be. [`Tables::reserve`] made room; whoever claims a
     /// fresh one puts a span or link there before the next claim.
-    pub(crate) fn claim(&mut self, id: FullId) -> SlotAt {
-        let hash = self.hash(id);
+    pub(crate) fn claim(&mut self, id: FullId, hash: u32) -> SlotAt {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         let mut free = None;
@@ -421,15 +434,15 @@ impl Tables {
         self.spans.has(slot.spans) || self.spans.has(slot.children) || self.links.has(slot.links)
     }
 
-    /// Makes room for more ids: a quarter of the slots stays unused, or a search would not end.
+    /// Makes room for more ids: half of the slots stay unused, so searches are short.
     /// May move all slots, and says so by a new [`Tables::generation`].
     pub(crate) fn reserve(&mut self, more: usize) {
-        if (self.slots_used + more) * 4 <= self.slots.len() * 3 {
+        if (self.slots_used + more) * 2 <= self.slots.len() {
             return;
         }
         let live: Vec<Slot> =
             self.slots.iter().filter(|slot| self.is_live(slot)).copied().collect();
-        let length = ((live.len() + more) * 2).next_power_of_two().max(SLOTS_MIN);
+        let length = ((live.len() + more) * 3).next_power_of_two().max(SLOTS_MIN);
         self.slots = vec![Slot::default(); length];
         self.slots_used = live.len();
         self.generation += 1;
