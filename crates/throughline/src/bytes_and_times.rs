@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn durations_and_sizes_read_as_written() {
-        let hours = |n| Some(Duration::from_secs(n * 3_600));
+        let hours = |n: u64| Some(Duration::from_secs(n * 3_600));
         assert_eq!(parse_duration("72h"), hours(72));
         assert_eq!(parse_duration("3d"), hours(72));
         assert_eq!(parse_duration("1h30m"), Some(Duration::from_secs(5_400)));

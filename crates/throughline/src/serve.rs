@@ -75,13 +75,18 @@ fn tell(running: &Running, announce: Option<Announce>) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
+/// One line with every bound address: by name for scripts, and as the list that `/api/v1/status`
+/// has.
 fn announcement(addresses: &Addresses) -> serde_json::Value {
     let mut line = json!({ "event": "ready", "pid": std::process::id() });
+    let mut doors = Vec::new();
     for door in DoorName::ALL {
         if let Some(address) = addresses.of(door) {
             line[door.word()] = address.to_string().into();
+            doors.push(json!({ "name": door.word(), "address": address.to_string() }));
         }
     }
+    line["doors"] = doors.into();
     line
 }
 

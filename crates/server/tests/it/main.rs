@@ -1,0 +1,10 @@
+//! The server in this process, driven through its sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod api;
+mod exporter;
+mod grpc;
+mod harness;
+mod http;
+mod page;
