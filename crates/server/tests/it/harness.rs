@@ -156,7 +156,7 @@ impl Drop for TestServer {
     }
 }
 
-fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+fn answer(result: Result<http::Response<ureq::Body>, ureq::Error>) -> Answer {
     let mut response = result.unwrap();
     let headers = response.headers().iter();
     let headers =
