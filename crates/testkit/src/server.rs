@@ -134,8 +134,22 @@ impl Server {
 
     /// Sends SIGKILL while others still talk to the server; drop the server to wait for its end.
     pub fn strike(&self) {
-        // Not reaped before the drop, so the process id cannot belong to another by now.
-        Command::new("kill").args(["-KILL", &self.pid().to_string()]).status().ok();
+        self.signal("-KILL");
+    }
+
+    /// Sends SIGTERM and does not wait.
+    pub fn ask_to_stop(&self) {
+        self.signal("-TERM");
+    }
+
+    fn signal(&self, signal: &str) {
+        // Not reaped before the drop, so the process id cannot belong to another by now. It fails
+        // only when the process has ended, which is what was asked for.
+        Command::new("kill")
+            .args([signal, &self.pid().to_string()])
+            .stderr(Stdio::null())
+            .status()
+            .ok();
     }
 
     /// Ends the process as a power cut would: SIGKILL, no last word.
@@ -145,7 +159,7 @@ impl Server {
 
     /// Asks the process to stop (SIGTERM) and waits until it has.
     pub fn stop(mut self) -> std::io::Result<ExitStatus> {
-        Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
+        self.ask_to_stop();
         self.child.wait()
     }
 

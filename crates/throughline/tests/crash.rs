@@ -1,28 +1,37 @@
 //! `kill -9` under full load, ten times: what was acknowledged is there afterwards, once.
 //!
 //! Four threads export without a pause. After a random number of acknowledgements and a random
-//! moment more, the server is killed, then started again on the same data. The seed is printed;
+//! moment more, the server is killed, then started again on the same data. Ten kills more come
+//! while the server stops, when it writes blocks and changes the catalogue. The seed is printed;
 //! `THROUGHLINE_CRASH_SEED` repeats a run as far as threads allow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::mpsc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use throughline_model::{SpanId, TraceId};
 use throughline_testkit::{Rng, Server, Span, otlp_request, span};
 
+/// Kills of each kind.
 const KILLS: usize = 10;
 const SENDERS: u64 = 4;
 const SPANS_PER_TRACE: usize = 8;
 /// Traces looked at after each restart; all of them are looked at in the end.
 const SAMPLE: u64 = 30;
 
+/// How a server dies: at once, or this long after it was asked to stop.
+#[derive(Clone, Copy, Debug)]
+enum Death {
+    UnderLoad,
+    WhileStopping(Duration),
+}
+
 /// The spans of each trace that the server acknowledged.
 type Acknowledged = BTreeMap<TraceId, BTreeSet<SpanId>>;
 
 #[test]
-fn acknowledged_spans_survive_ten_kills_and_none_is_doubled() {
+fn acknowledged_spans_survive_kills_and_none_is_doubled() {
     let seed = std::env::var("THROUGHLINE_CRASH_SEED")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -33,14 +42,18 @@ fn acknowledged_spans_survive_ten_kills_and_none_is_doubled() {
     let data = folder.path().join("data");
     let mut acknowledged = Acknowledged::new();
 
-    for round in 1..=KILLS {
+    for round in 0..2 * KILLS {
         let server = start(&data);
         check_some(&server, &acknowledged, &mut rng);
         let acks = 5 + rng.below(40);
         let more = Duration::from_micros(rng.below(30_000));
-        let new = load_and_kill(server, &mut rng, acks, more);
+        let death = match round % 2 {
+            0 => Death::UnderLoad,
+            _ => Death::WhileStopping(Duration::from_micros(rng.below(400_000))),
+        };
+        let new = load_and_kill(&server, &mut rng, acks, more, death);
         let spans: usize = new.values().map(BTreeSet::len).sum();
-        println!("kill {round}: after {acks} requests and {more:?}, {spans} spans acknowledged");
+        println!("{death:?} after {acks} requests and {more:?}, {spans} spans acknowledged");
         assert!(spans > 0);
         for (trace, spans) in new {
             acknowledged.entry(trace).or_default().extend(spans);
@@ -61,13 +74,19 @@ fn start(data: &Path) -> Server {
 }
 
 /// Sends until `acks` requests are acknowledged and `more` time has passed, then kills.
-fn load_and_kill(server: Server, rng: &mut Rng, acks: u64, more: Duration) -> Acknowledged {
+fn load_and_kill(
+    server: &Server,
+    rng: &mut Rng,
+    acks: u64,
+    more: Duration,
+    death: Death,
+) -> Acknowledged {
     let seeds: Vec<u64> = (0..SENDERS).map(|_| rng.next_u64()).collect();
     let (done, acknowledgements) = mpsc::channel();
     let mut all = Acknowledged::new();
     std::thread::scope(|scope| {
         for seed in seeds {
-            let (done, server) = (done.clone(), &server);
+            let done = done.clone();
             scope.spawn(move || send_until_it_dies(server, Rng::new(seed), &done));
         }
         drop(done);
@@ -79,17 +98,41 @@ fn load_and_kill(server: Server, rng: &mut Rng, acks: u64, more: Duration) -> Ac
         for _ in 0..acks {
             keep(acknowledgements.recv().expect("senders go on until the server dies"));
         }
-        let until = std::time::Instant::now() + more;
-        while let Some(left) = until.checked_duration_since(std::time::Instant::now()) {
-            if let Ok(spans) = acknowledgements.recv_timeout(left) {
-                keep(spans);
-            }
+        keep_for(&acknowledgements, more, &mut keep);
+        if let Death::WhileStopping(after) = death {
+            server.ask_to_stop();
+            keep_for(&acknowledgements, after, &mut keep);
         }
         server.strike();
         // What was acknowledged while the signal was on its way counts too.
         acknowledgements.iter().for_each(keep);
     });
     all
+}
+
+/// Keeps what is acknowledged until the time has passed.
+fn keep_for(
+    acknowledgements: &mpsc::Receiver<Vec<Span>>,
+    time: Duration,
+    keep: &mut impl FnMut(Vec<Span>),
+) {
+    let until = Instant::now() + time;
+    let (_quiet, silence) = mpsc::channel::<()>();
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        match acknowledgements.recv_timeout(left) {
+            Ok(spans) => keep(spans),
+            // Every sender has given up because the doors are shut: only the time is left to wait
+            // for, on a channel that nobody sends to.
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                silence.recv_timeout(left).ok();
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => return,
+        }
+    }
 }
 
 fn send_until_it_dies(server: &Server, mut rng: Rng, done: &mpsc::Sender<Vec<Span>>) {
