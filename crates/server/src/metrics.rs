@@ -279,19 +279,17 @@ impl Metrics {
         page.family(&REQUESTS);
         for door in DoorName::ALL {
             for (status, count) in self.doors[door as usize].by_status.iter().enumerate() {
-                match count.load(Ordering::Relaxed) {
-                    0 => {}
-                    count => {
-                        page.value(&REQUESTS, &[door.word(), &status.to_string()], count as f64)
-                    }
+                let count = count.load(Ordering::Relaxed);
+                if count > 0 {
+                    page.value(&REQUESTS, &[door.word(), &status.to_string()], count as f64);
                 }
             }
         }
         page.family(&GRPC_REQUESTS);
         for (code, count) in self.grpc_codes.iter().enumerate() {
-            match count.load(Ordering::Relaxed) {
-                0 => {}
-                count => page.value(&GRPC_REQUESTS, &[&code.to_string()], count as f64),
+            let count = count.load(Ordering::Relaxed);
+            if count > 0 {
+                page.value(&GRPC_REQUESTS, &[&code.to_string()], count as f64);
             }
         }
         page.family(&CONNECTIONS);

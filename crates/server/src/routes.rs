@@ -26,6 +26,11 @@ pub(crate) fn of_door(name: DoorName, address: SocketAddr, app: &Arc<App>) -> Ro
         DoorName::OtlpHttp => otlp_http::routes().fallback(no_such_door),
         DoorName::OtlpGrpc => otlp_grpc::routes().fallback(no_such_door),
     };
+    wrap(router, name, app)
+}
+
+/// Counts every answer, and turns a panic into one.
+fn wrap(router: Router<Arc<App>>, name: DoorName, app: &Arc<App>) -> Router {
     let counting = middleware::from_fn_with_state((Arc::clone(app), name), count_answers);
     let metrics = Arc::clone(&app.metrics);
     let catcher = CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
@@ -120,4 +125,38 @@ async fn no_such_door(request: Request) -> Response {
     }
     let message = "this port only takes spans: POST /v1/traces; the page is on the main port";
     ApiError::new(StatusCode::NOT_FOUND, message).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_and_is_counted() {
+        async fn broken() {
+            panic!("an invariant of this test")
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let config = crate::ServerConfig::on_free_ports(directory.path().to_owned());
+        let options = throughline_store::StoreOptions::new(directory.path());
+        let app = App::new(config, throughline_store::Store::open(options).unwrap());
+        let app = Arc::new(app);
+        let router = wrap(Router::new().route("/broken", get(broken)), DoorName::Http, &app);
+        let request = Request::get("/broken").body(axum::body::Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.starts_with("{\"error\":{\"message\":"), "{body}");
+        assert!(!body.contains("invariant"), "{body}");
+        let metrics = app.render_metrics();
+        for line in [
+            "throughline_panics_total 1",
+            "throughline_http_requests_total{door=\"http\",status=\"500\"} 1",
+        ] {
+            assert!(metrics.lines().any(|l| l == line), "{metrics}");
+        }
+    }
 }

@@ -52,11 +52,11 @@ pub(crate) fn show_duration(nanos: i64) -> String {
     let size = nanos.unsigned_abs() as f64;
     let (value, unit) = match nanos.unsigned_abs() {
         0 => return "0".to_owned(),
-        ..1_000 => (size, "ns"),
-        ..1_000_000 => (size / 1e3, "us"),
-        ..1_000_000_000 => (size / 1e6, "ms"),
-        ..60_000_000_000 => (size / 1e9, "s"),
-        ..3_600_000_000_000 => (size / 60e9, "m"),
+        1..1_000 => (size, "ns"),
+        1_000..1_000_000 => (size / 1e3, "us"),
+        1_000_000..1_000_000_000 => (size / 1e6, "ms"),
+        1_000_000_000..60_000_000_000 => (size / 1e9, "s"),
+        60_000_000_000..3_600_000_000_000 => (size / 60e9, "m"),
         _ => (size / 3_600e9, "h"),
     };
     let sign = if nanos < 0 { "-" } else { "" };

@@ -339,7 +339,7 @@ mod tests {
     use super::*;
 
     fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        let home = [("HOME", "/home/ada")];
+        let home = [("HOME", "/users/ada")];
         home.iter().chain(pairs).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
@@ -370,7 +370,7 @@ mod tests {
         assert_eq!(layers["listen.http"].origin, Origin::Flag("--listen"));
         let name = "THROUGHLINE_STORE_RETENTION".to_owned();
         assert_eq!(layers["store.retention"].origin, Origin::Environment(name));
-        assert_eq!(layers["store.directory"].value, "/home/ada/.local/share/throughline");
+        assert_eq!(layers["store.directory"].value, "/users/ada/.local/share/throughline");
         let resolved = resolve(&layers).unwrap();
         assert_eq!(resolved.server.http, DoorAddress::Off);
         assert_eq!(resolved.server.retention, parse_duration("1h"));

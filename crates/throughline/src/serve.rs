@@ -1,7 +1,6 @@
 //! `throughline serve`: configuration, logs, signals, and the announcement.
 
 use std::io::Write;
-use std::process::exit;
 
 use anyhow::Context;
 use serde_json::json;
@@ -45,9 +44,14 @@ async fn serve(resolved: Resolved, announce: Option<Announce>) -> Result<(), Fai
     tokio::select! {
         () = running.stop() => Ok(()),
         // Someone is in a hurry. What was acknowledged is on disk already.
-        _ = terminate.recv() => exit(143),
-        _ = interrupt.recv() => exit(130),
+        _ = terminate.recv() => exit_at_once(143),
+        _ = interrupt.recv() => exit_at_once(130),
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a second signal asks for no farewell")]
+fn exit_at_once(code: i32) -> ! {
+    std::process::exit(code)
 }
 
 fn start_logs(resolved: &Resolved) {

@@ -174,10 +174,7 @@ fn send(client: &Client, body: &[u8]) -> Result<(u64, String), Failure> {
 /// 2 `error_message`. What cannot be read is taken as full success.
 fn partial_success(response: &[u8]) -> (u64, String) {
     let (mut rejected, mut message) = (0, String::new());
-    let mut rest = match response.split_first() {
-        Some((0x0a, rest)) => rest,
-        _ => return (0, message),
-    };
+    let Some((0x0a, mut rest)) = response.split_first() else { return (0, message) };
     let _ = varint(&mut rest);
     while let Some((tag, after)) = rest.split_first() {
         rest = after;

@@ -84,13 +84,13 @@ fn render(map: &MapAnswer) -> String {
             Some(system) => format!("{} ({system})", node.kind),
             None => node.kind.clone(),
         };
-        row([node.name.clone(), kind], &node.numbers, String::new())
+        row(&[node.name.clone(), kind], &node.numbers, String::new())
     });
     let edges = map.edges.iter().map(|edge| {
         let name = |id: &str| name_of.get(id).map_or(id, |name| name).to_owned();
         let arrow = if edge.kind == "async" { "~>" } else { "->" };
         let call = format!("{} {arrow} {}", name(&edge.from), name(&edge.to));
-        row([call, edge.kind.clone()], &edge.numbers, edge.evidence.join(", "))
+        row(&[call, edge.kind.clone()], &edge.numbers, edge.evidence.join(", "))
     });
     let columns = |what| {
         let mut columns = vec![(what, Align::Left), ("KIND", Align::Left)];
@@ -108,7 +108,7 @@ fn render(map: &MapAnswer) -> String {
     text
 }
 
-fn row(names: [String; 2], numbers: &Numbers, last: String) -> Vec<String> {
+fn row(names: &[String; 2], numbers: &Numbers, last: String) -> Vec<String> {
     let mut row: Vec<String> = names.iter().map(|name| clean(name)).collect();
     row.extend([
         numbers.requests.to_string(),

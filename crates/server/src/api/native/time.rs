@@ -103,7 +103,7 @@ mod tests {
         check("-1h30m", Some(NOW - 5_400 * SECOND));
         check("-1.5h", Some(NOW - 5_400 * SECOND));
         check("+30s", Some(NOW + 30 * SECOND));
-        check("-99999999w", Some(i64::MIN.max(NOW - i64::MAX)));
+        check("-99999999w", Some(NOW - i64::MAX));
         check("2023-11-14T22:13:20Z", Some(NOW));
         check("2023-11-14T22:13:20.000000001Z", Some(NOW + 1));
         check("2023-11-14T23:13:20 01:00", Some(NOW));
