@@ -234,6 +234,14 @@ fn both_sides_of_a_call_may_share_an_id() {
 }
 
 #[test]
+fn both_sides_of_a_call_may_share_an_id_that_has_no_parent() {
+    check(
+        &[span("web", Client, 2, 0), span("api", Server, 2, 0)],
+        &["service:api 1/0", "service:web 1/0", "service:web -> service:api sync 1/0 parent"],
+    );
+}
+
+#[test]
 fn a_piece_without_an_end_counts_nothing_but_may_be_a_parent() {
     let open = span("web", Server, 1, 0).open();
     check(

@@ -178,6 +178,8 @@ proptest! {
                 }
             }
         }
+        let longer = [&bytes[..], &[0]].concat();
+        prop_assert_eq!(MapPart::decode(&longer).err(), Some(DecodePartError::Damaged));
         let mut noisy = vec![1];
         noisy.extend(noise);
         let _ = MapPart::decode(&noisy);
