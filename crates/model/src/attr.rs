@@ -25,7 +25,7 @@ pub enum AttrType {
 }
 
 impl AttrType {
-    /// All types.
+    /// All types, in the order of their numbers from 1.
     pub const ALL: [Self; 8] = [
         Self::Str,
         Self::Bool,
@@ -39,7 +39,7 @@ impl AttrType {
 
     /// The type of a stored number.
     pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|t| *t as u8 == number)
+        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
     }
 
     /// The word used in the API.

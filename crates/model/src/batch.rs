@@ -222,7 +222,9 @@ impl SpanBatch {
 
     /// The type of an attribute of the table.
     pub fn attr_type(&self, index: u32) -> AttrType {
-        AttrType::from_number(self.attr_types[index as usize]).unwrap_or(AttrType::Empty)
+        // The numbers are 1 to 8, so this is a look-up; any other number is no value.
+        let number = usize::from(self.attr_types[index as usize]);
+        AttrType::ALL.get(number.wrapping_sub(1)).copied().unwrap_or(AttrType::Empty)
     }
 
     /// The value of an attribute of the table.
@@ -237,6 +239,14 @@ impl SpanBatch {
             6 => AttrValue::Array(self.heap_slice(raw)),
             7 => AttrValue::Map(self.heap_slice(raw)),
             _ => AttrValue::Empty,
+        }
+    }
+
+    /// The bytes of a text, bytes, list or map attribute of the table; empty for other types.
+    pub fn attr_bytes(&self, index: u32) -> &[u8] {
+        match self.attr_types[index as usize] {
+            1 | 5..=7 => self.heap_slice(self.attr_values[index as usize]),
+            _ => &[],
         }
     }
 

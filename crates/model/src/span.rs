@@ -177,6 +177,11 @@ impl<'a> Attributes<'a> {
         Self { batch, range }
     }
 
+    /// Where they stand in the batch's attribute table.
+    pub fn range(&self) -> AttrRange {
+        self.range.clone()
+    }
+
     /// The value of a key; the first when a key was sent twice.
     pub fn value(mut self, key: &str) -> Option<AttrValue<'a>> {
         self.find(|(k, _)| *k == key).map(|(_, value)| value)

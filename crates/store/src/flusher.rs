@@ -138,17 +138,17 @@ impl Flusher {
         next.next_block += 1;
         next.blocks.splice(range, [entry]);
         self.commit(next)?;
-        self.shared.write(|state| self.place(state, block));
+        self.shared.write(|state| self.place(state, &block));
         self.remove(&entries);
         Shared::count(&self.shared.counters.compactions, 1);
         Ok(())
     }
 
     /// Makes the visible blocks those of the catalogue; `new` is one that was not there before.
-    fn place(&self, state: &mut State, new: Arc<Block>) {
+    fn place(&self, state: &mut State, new: &Arc<Block>) {
         let old = state.blocks.clone();
         let named = |name: &str| {
-            let mut all = old.iter().chain([&new]);
+            let mut all = old.iter().chain([new]);
             all.find(|block| block.name == name).cloned()
         };
         let blocks = self.state.blocks.iter().filter_map(|entry| named(&entry.name)).collect();

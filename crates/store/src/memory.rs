@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{
     Array, ArrayRef, BooleanArray, BooleanBuilder, DictionaryArray, FixedSizeBinaryArray,
-    Float64Builder, Int32Array, Int64Array, Int64Builder, StringArray, StringBuilder, UInt8Array,
+    Float64Builder, Int32Array, Int64Array, Int64Builder, StringArray, UInt8Array,
 };
-use arrow::buffer::{Buffer, NullBuffer};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::datatypes::Int32Type;
-use throughline_model::{AttrType, AttrValue, NO_END, SpanBatch, SpanBatchBuilder, TraceId};
+use throughline_model::{
+    AttrRange, AttrType, AttrValue, NO_END, SpanBatch, SpanBatchBuilder, TraceId,
+};
 
 use crate::{AttributeKey, Column, Scope};
 
@@ -79,33 +82,37 @@ pub(crate) fn concat(batches: &[Arc<SpanBatch>]) -> SpanBatch {
 pub(crate) fn attribute_keys(batches: &[Arc<SpanBatch>]) -> Vec<AttributeKey> {
     let mut counts: HashMap<(Scope, AttrType, String), u64> = HashMap::new();
     for batch in batches {
-        let mut numbers: HashMap<(Scope, AttrType, u32), u64> = HashMap::new();
-        let mut count = |scope, range: std::ops::Range<u32>| {
-            for index in range {
-                let key = (scope, batch.attr_type(index), batch.attr_key(index));
-                *numbers.entry(key).or_default() += 1;
-            }
-        };
-        for resource in 0..batch.resource_count() {
-            count(Scope::Resource, batch.resource_attrs(resource));
-        }
-        for row in 0..batch.len() {
-            count(Scope::Span, batch.span_attrs(row));
-        }
-        for ((scope, kind, key), number) in numbers {
-            *counts.entry((scope, kind, batch.string(key).to_owned())).or_default() += number;
-        }
-        for span in batch.spans() {
-            for (key, value) in span.events().flat_map(|e| e.attributes()) {
-                *counts.entry((Scope::Event, value.kind(), key.to_owned())).or_default() += 1;
-            }
-            for (key, value) in span.links().flat_map(|l| l.attributes()) {
-                *counts.entry((Scope::Link, value.kind(), key.to_owned())).or_default() += 1;
-            }
-        }
+        let resources = (0..batch.resource_count()).map(|number| batch.resource_attrs(number));
+        let spans = (0..batch.len()).map(|row| batch.span_attrs(row));
+        let events = batch.spans().flat_map(|span| span.events()).map(|e| e.attributes().range());
+        let links = batch.spans().flat_map(|span| span.links()).map(|l| l.attributes().range());
+        count_keys(batch, Scope::Resource, resources, &mut counts);
+        count_keys(batch, Scope::Span, spans, &mut counts);
+        count_keys(batch, Scope::Event, events, &mut counts);
+        count_keys(batch, Scope::Link, links, &mut counts);
     }
     let keys = counts.into_iter();
     keys.map(|((scope, kind, key), count)| AttributeKey { key, scope, kind, count }).collect()
+}
+
+/// Counts the keys of some ranges of a batch's attributes: by number first, by text once a batch.
+fn count_keys(
+    batch: &SpanBatch,
+    scope: Scope,
+    ranges: impl Iterator<Item = AttrRange>,
+    counts: &mut HashMap<(Scope, AttrType, String), u64>,
+) {
+    const TYPES: usize = 9;
+    let mut numbers = vec![0u64; batch.string_count() * TYPES];
+    for index in ranges.flatten() {
+        numbers[batch.attr_key(index) as usize * TYPES + batch.attr_type(index) as usize] += 1;
+    }
+    for (slot, count) in numbers.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+        if let Some(kind) = AttrType::from_number((slot % TYPES) as u8) {
+            let key = batch.string((slot / TYPES) as u32).to_owned();
+            *counts.entry((scope, kind, key)).or_default() += count;
+        }
+    }
 }
 
 impl MemoryChunk {
@@ -226,7 +233,7 @@ impl MemoryChunk {
                     match batch.string_number(key) {
                         None => (0..batch.len()).for_each(|_| values.push(None)),
                         Some(number) => batch.spans().for_each(|span| {
-                            values.push(first_of(span.attributes_of(number), *kind))
+                            values.push(first_of(span.attributes_of(number), *kind));
                         }),
                     }
                 }
@@ -347,7 +354,7 @@ impl Words {
 
 /// Attribute values of one type on their way into an Arrow column.
 pub(crate) enum Values {
-    Text(StringBuilder),
+    Text(Texts),
     Bool(BooleanBuilder),
     Int(Int64Builder),
     Double(Float64Builder),
@@ -359,7 +366,7 @@ impl Values {
             AttrType::Bool => Self::Bool(BooleanBuilder::new()),
             AttrType::Int => Self::Int(Int64Builder::new()),
             AttrType::Double => Self::Double(Float64Builder::new()),
-            _ => Self::Text(StringBuilder::new()),
+            _ => Self::Text(Texts::default()),
         }
     }
 
@@ -371,15 +378,23 @@ impl Values {
             (Self::Int(values), _) => values.append_null(),
             (Self::Double(values), Some(AttrValue::Double(value))) => values.append_value(value),
             (Self::Double(values), _) => values.append_null(),
-            (Self::Text(values), Some(value)) => values.append_value(value.text()),
-            (Self::Text(values), None) => values.append_null(),
+            (Self::Text(values), Some(value)) => values.push(Some(value.text().as_bytes())),
+            (Self::Text(values), None) => values.push(None),
+        }
+    }
+
+    /// Adds an attribute of a batch, which has the type of this column.
+    pub(crate) fn push_attribute(&mut self, batch: &SpanBatch, index: u32) {
+        match self {
+            Self::Text(values) => values.push(Some(batch.attr_bytes(index))),
+            _ => self.push(Some(batch.attr_value(index))),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
         use arrow::array::ArrayBuilder;
         match self {
-            Self::Text(values) => values.len(),
+            Self::Text(values) => values.ends.len(),
             Self::Bool(values) => values.len(),
             Self::Int(values) => values.len(),
             Self::Double(values) => values.len(),
@@ -388,7 +403,7 @@ impl Values {
 
     pub(crate) fn push_nulls(&mut self, count: usize) {
         match self {
-            Self::Text(values) => (0..count).for_each(|_| values.append_null()),
+            Self::Text(values) => values.push_nulls(count),
             Self::Bool(values) => values.append_nulls(count),
             Self::Int(values) => values.append_nulls(count),
             Self::Double(values) => values.append_nulls(count),
@@ -397,10 +412,44 @@ impl Values {
 
     pub(crate) fn finish(self) -> ArrayRef {
         match self {
-            Self::Text(mut values) => Arc::new(values.finish()),
+            Self::Text(values) => values.finish(),
             Self::Bool(mut values) => Arc::new(values.finish()),
             Self::Int(mut values) => Arc::new(values.finish()),
             Self::Double(mut values) => Arc::new(values.finish()),
         }
+    }
+}
+
+/// Texts on their way into an Arrow column, checked once at the end and not one by one.
+pub(crate) struct Texts {
+    bytes: Vec<u8>,
+    ends: Vec<i32>,
+    nulls: NullBufferBuilder,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), ends: Vec::new(), nulls: NullBufferBuilder::new(0) }
+    }
+}
+
+impl Texts {
+    /// Adds a text, or a null.
+    pub(crate) fn push(&mut self, text: Option<&[u8]>) {
+        self.bytes.extend_from_slice(text.unwrap_or_default());
+        self.ends.push(self.bytes.len() as i32);
+        self.nulls.append(text.is_some());
+    }
+
+    fn push_nulls(&mut self, count: usize) {
+        self.ends.resize(self.ends.len() + count, self.bytes.len() as i32);
+        self.nulls.append_n_nulls(count);
+    }
+
+    fn finish(mut self) -> ArrayRef {
+        let ends = std::iter::once(0).chain(self.ends).collect::<Vec<i32>>();
+        let offsets = OffsetBuffer::new(ends.into());
+        let array = StringArray::try_new(offsets, self.bytes.into(), self.nulls.finish());
+        Arc::new(array.expect("texts of a batch are UTF-8"))
     }
 }

@@ -29,14 +29,16 @@ pub struct Store {
     _lock: File,
 }
 
+type WrapFn<T> = Box<dyn FnOnce(T) -> T>;
+
 /// Puts something between the store and its seams.
 pub struct Wrap {
     /// Between the writer and the log.
-    pub log: Box<dyn FnOnce(Box<dyn Log>) -> Box<dyn Log>>,
+    pub log: WrapFn<Box<dyn Log>>,
     /// Between everything and the blocks.
-    pub objects: Box<dyn FnOnce(Arc<dyn Objects>) -> Arc<dyn Objects>>,
+    pub objects: WrapFn<Arc<dyn Objects>>,
     /// Between the flusher and the catalogue.
-    pub catalog: Box<dyn FnOnce(Box<dyn Catalog>) -> Box<dyn Catalog>>,
+    pub catalog: WrapFn<Box<dyn Catalog>>,
 }
 
 impl Default for Wrap {

@@ -2,6 +2,7 @@
 //!
 //! `docs/formats/log.md` has the layout. A segment is one file; a record is one batch.
 
+use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ pub(crate) fn encode_record(batch: &SpanBatch) -> io::Result<Vec<u8>> {
     if raw.len() > RECORD_BYTES_MAX {
         return Err(too_long());
     }
-    let packed = zstd::bulk::compress(&raw, ZSTD_LEVEL)?;
+    let packed = pack(&raw)?;
     let mut record = Vec::with_capacity(RECORD_HEADER_BYTES + packed.len());
     let length = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| too_long());
     record.extend_from_slice(&length(&packed)?.to_le_bytes());
@@ -46,6 +47,18 @@ pub(crate) fn encode_record(batch: &SpanBatch) -> io::Result<Vec<u8>> {
     record.extend_from_slice(&length(&raw)?.to_le_bytes());
     record.extend_from_slice(&packed);
     Ok(record)
+}
+
+/// Packs with a context that the thread keeps: making one costs more than packing a batch.
+fn pack(raw: &[u8]) -> io::Result<Vec<u8>> {
+    thread_local! {
+        static PACKER: RefCell<Option<zstd::bulk::Compressor<'static>>> =
+            const { RefCell::new(None) };
+    }
+    PACKER.with_borrow_mut(|packer| match packer {
+        Some(packer) => packer.compress(raw),
+        None => packer.insert(zstd::bulk::Compressor::new(ZSTD_LEVEL)?).compress(raw),
+    })
 }
 
 /// What a segment held, and where it ends.

@@ -220,7 +220,7 @@ impl RowGroup {
         for column in columns {
             match column {
                 Column::ParentId => {
-                    names.extend(["parent_ref", "parent_id", "span_id", "trace_id"])
+                    names.extend(["parent_ref", "parent_id", "span_id", "trace_id"]);
                 }
                 Column::SpanAttr { key, kind } => names.push(self.attr_column(key, *kind)),
                 other => names.push(physical_name(other)),

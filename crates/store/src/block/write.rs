@@ -18,11 +18,15 @@ use super::sidecar::{ColumnMeta, GroupMeta, KeyMeta, Part, PartMeta, TraceIndex}
 use super::values::{put_attribute, put_events, put_links, put_varint};
 use crate::column::{attr_data_type, dictionary};
 use crate::memory::{self, Values, Words, some_duration};
+use crate::{AttributeKey, Scope};
 
 /// Rows of a row group: it ends with the first whole trace beyond this many.
 const GROUP_ROWS: usize = 131_072;
 /// Rows of a page: what a look-up of one trace decodes of each column.
 const PAGE_ROWS: usize = 2_048;
+/// Distinct values of a page's dictionary, in bytes. A look-up decodes the whole dictionary of
+/// every column, so one of a million bytes would cost it milliseconds.
+const DICTIONARY_BYTES_MAX: usize = 32 << 10;
 /// How many attributes get a column of their own. Each costs 20 to 30 ns a span to write.
 const COLUMNS_MAX: usize = 40;
 /// An attribute on fewer spans than one in this many stays in the `rest` column.
@@ -43,7 +47,8 @@ pub(crate) fn write_part(
 ) -> Result<(Vec<u8>, Part), parquet::errors::ParquetError> {
     let rows = order(batches);
     let owners = Owners::new(batches);
-    let columns = AttrColumns::choose(batches, &rows);
+    let keys = memory::attribute_keys(batches);
+    let columns = AttrColumns::choose(batches, &keys, rows.len());
     let schema = schema(&columns);
     let mut writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties(&columns)))?;
     let mut groups = Vec::new();
@@ -62,7 +67,7 @@ pub(crate) fn write_part(
         });
     }
     let bytes = writer.into_inner()?;
-    let keys = memory::attribute_keys(batches).into_iter().map(|k| KeyMeta {
+    let keys = keys.into_iter().map(|k| KeyMeta {
         scope: k.scope,
         key: k.key,
         kind: k.kind as u8,
@@ -107,7 +112,7 @@ fn order(batches: &[Arc<SpanBatch>]) -> Vec<Row> {
         trace.iter_mut().for_each(|row| row.trace_start = start);
     }
     // Stable, so a trace's rows keep their order.
-    rows.sort_by(|a, b| (a.trace_start, a.trace_id).cmp(&(b.trace_start, b.trace_id)));
+    rows.sort_by_key(|row| (row.trace_start, row.trace_id));
     rows
 }
 
@@ -229,36 +234,20 @@ const NO_COLUMN: u16 = u16::MAX;
 const TYPES: usize = 9;
 
 impl AttrColumns {
-    fn choose(batches: &[Arc<SpanBatch>], rows: &[Row]) -> Self {
-        let mut counts: HashMap<(&str, u8), u64> = HashMap::new();
-        for batch in batches {
-            let mut local = vec![0u32; batch.string_count() * TYPES];
-            for row in 0..batch.len() {
-                for index in batch.span_attrs(row) {
-                    let slot = batch.attr_key(index) as usize * TYPES;
-                    local[slot + batch.attr_type(index) as usize] += 1;
-                }
-            }
-            for (slot, count) in local.into_iter().enumerate().filter(|(_, count)| *count > 0) {
-                let key = (batch.string((slot / TYPES) as u32), (slot % TYPES) as u8);
-                *counts.entry(key).or_default() += u64::from(count);
-            }
-        }
-        let least = (rows.len() as u64 / COLUMN_SHARE).max(1);
-        let plain = |kind: u8| (1..=4).contains(&kind);
-        let mut chosen: Vec<_> = counts
-            .into_iter()
-            .filter(|((key, kind), count)| plain(*kind) && *count >= least && !key.is_empty())
+    fn choose(batches: &[Arc<SpanBatch>], keys: &[AttributeKey], rows: usize) -> Self {
+        let least = (rows as u64 / COLUMN_SHARE).max(1);
+        let plain = [AttrType::Str, AttrType::Bool, AttrType::Int, AttrType::Double];
+        let mut chosen: Vec<_> = keys
+            .iter()
+            .filter(|k| k.scope == Scope::Span && plain.contains(&k.kind))
+            .filter(|k| k.count >= least && !k.key.is_empty())
             .collect();
-        chosen.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then(a.cmp(b)));
+        chosen.sort_by_key(|k| (std::cmp::Reverse(k.count), &k.key, k.kind));
         chosen.truncate(COLUMNS_MAX);
-        chosen.sort();
+        chosen.sort_by_key(|k| (&k.key, k.kind));
         let columns: Vec<_> = chosen
             .into_iter()
-            .filter_map(|((key, kind), _)| {
-                let kind = AttrType::from_number(kind)?;
-                Some((key.to_owned(), kind, column_name(key, kind)))
-            })
+            .map(|k| (k.key.clone(), k.kind, column_name(&k.key, k.kind)))
             .collect();
         let slots = batches.iter().map(|batch| {
             let numbers = batch.string_numbers();
@@ -323,11 +312,12 @@ fn properties(columns: &AttrColumns) -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::None)
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_write_batch_size(PAGE_ROWS)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_max_row_group_row_count(None)
         .set_created_by(concat!("throughline ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_column_dictionary_enabled(path("span_id"), false)
         .set_column_compression(path("span_id"), Compression::UNCOMPRESSED);
-    for name in ["parent_ref", "start", "duration"] {
+    for name in ["trace_id", "parent_ref", "start", "duration"] {
         properties = properties.set_column_dictionary_enabled(path(name), false);
     }
     properties = properties.set_column_encoding(path("start"), Encoding::DELTA_BINARY_PACKED);
@@ -396,7 +386,7 @@ fn gather(
                 // A key sent twice has its second value in `rest`.
                 Some(column) if column.len() <= at => {
                     column.push_nulls(at - column.len());
-                    column.push(Some(batch.attr_value(index)));
+                    column.push_attribute(batch, index);
                 }
                 _ => put_attribute(&mut scratch, batch.string(key), batch.attr_value(index)),
             }
