@@ -1,7 +1,7 @@
 //! A server on free ports with a data directory of its own, and a plain client.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -143,7 +143,10 @@ impl TestServer {
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream.write_all(bytes).unwrap();
         let mut text = Vec::new();
-        let _ = stream.read_to_end(&mut text);
+        if let Err(err) = stream.read_to_end(&mut text) {
+            // A reset is a close too.
+            assert_eq!(err.kind(), ErrorKind::ConnectionReset, "the server did not close");
+        }
         String::from_utf8_lossy(&text).into_owned()
     }
 }
