@@ -24,6 +24,7 @@ class Router {
   refreshes = $state(0);
 
   constructor() {
+    addEventListener("pagehide", () => this.#flush());
     addEventListener("popstate", () => {
       clearTimeout(this.#waiting);
       this.#waiting = undefined;
@@ -104,11 +105,14 @@ class Router {
     this.#url = next;
   }
 
-  // Browsers refuse more than a few changes of the address a second; a held key makes thirty.
+  // Browsers refuse more than a few changes of the address a second; a held key makes thirty. So the
+  // first is written at once, and those that follow it closely are gathered.
   #waiting: ReturnType<typeof setTimeout> | undefined;
+  #writtenMs = Number.NEGATIVE_INFINITY;
 
   #replaceSoon(): void {
-    this.#waiting ??= setTimeout(() => this.#flush(), 200);
+    const pause = Math.max(0, this.#writtenMs + 250 - performance.now());
+    this.#waiting ??= setTimeout(() => this.#flush(), pause);
   }
 
   /** Writes the address bar if the page is ahead of it. */
@@ -117,6 +121,7 @@ class Router {
     clearTimeout(this.#waiting);
     this.#waiting = undefined;
     history.replaceState(null, "", this.#url);
+    this.#writtenMs = performance.now();
   }
 }
 
