@@ -90,7 +90,7 @@ impl Load {
             id: TraceId(self.rng.trace_id()),
             user: format!("user-{}", self.rng.below(20_000)),
             request: format!("{:016x}", self.rng.next_u64()),
-            spans_left: 4 + self.rng.below(19) as u32,
+            spans_left: 4 + self.rng.below(24) as u32,
         };
         let duration = 2_000_000 + self.rng.below(400_000_000).cast_signed();
         self.call(out, &mut trace, SpanId::default(), 0, (self.clock_unix_nano, duration));

@@ -39,6 +39,8 @@ pub(super) fn run(server: &Server, sample: &Sample) -> anyhow::Result<Vec<Timed>
     let full = vec![(); ASKED];
 
     let timed = vec![
+        // What a question costs that asks nothing: the client's and the socket's share of the rest.
+        ask(server, "nothing", &full, |()| ("/ready".to_owned(), 200, |_: &Value| true)),
         ask(server, "trace by id", &sample.known, |known| {
             let spans = known.spans;
             let right = move |answer: &Value| span_count(answer) == spans;
