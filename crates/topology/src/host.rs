@@ -17,7 +17,9 @@ pub(crate) fn host_name(host: &str) -> Cow<'_, str> {
     if may_be_address && bare.parse::<IpAddr>().is_ok() {
         return Cow::Borrowed(IP_ADDRESS);
     }
-    let is_plain = |host: &str| !host.split('.').any(is_generated);
+    let is_plain = |host: &str| {
+        !host.bytes().any(|b| b.is_ascii_digit()) || !host.split('.').any(is_generated)
+    };
     let host = match host.bytes().any(|b| b.is_ascii_uppercase()) {
         true => Cow::Owned(host.to_ascii_lowercase()),
         false => Cow::Borrowed(host),

@@ -17,7 +17,7 @@ use crate::view::minute_of;
 /// How much a [`Linker`] remembers.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkerLimits {
-    /// Spans, those that wait for a parent among them; about 100 bytes each, index included.
+    /// Spans, those that wait for a parent among them: 64 bytes each, and as much for the index.
     pub spans_max: usize,
     /// Links of consumers to producers; about 60 bytes each.
     pub links_max: usize,
@@ -73,7 +73,7 @@ impl Default for Linker {
 
 /// Spans taken before they are linked and counted: small enough to be in the cache still, large
 /// enough that most parents come along with their children.
-const ROUND_ROWS_MAX: usize = 1024;
+const ROUND_ROWS_MAX: usize = 2048;
 
 /// Spans whose places in the table are fetched at once.
 const WARM_ROWS_MAX: usize = 128;
@@ -123,6 +123,9 @@ impl Linker {
     }
 
     /// What [`Linker::observe`] would give back, with nothing remembered.
+    ///
+    /// Works on a copy of the tables, up to 35 MB with the default limits: milliseconds, so a
+    /// caller that asks often keeps the answer until there are new spans.
     pub fn preview(&self, batches: &[&SpanBatch]) -> MapPart {
         self.clone().observe(batches)
     }

@@ -55,7 +55,7 @@ pub(crate) struct EdgeKey {
     pub(crate) evidence: Evidence,
 }
 
-/// `service` and `name` are string numbers, `kind` is the number of a [`crate::model`] span kind.
+/// `service` and `name` are string numbers, `kind` is a span kind's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct OperationKey {
     pub(crate) minute: u32,

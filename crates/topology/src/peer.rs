@@ -152,7 +152,7 @@ fn database<'a>(attributes: &Attributes<'a>) -> Option<Peer<'a>> {
         .map(host_name)
         .filter(|name| *name != crate::host::IP_ADDRESS);
     let name = match (attributes.text([K::DbNamespace, K::DbName]), address) {
-        (Some(namespace), Some(address)) => Cow::Owned(format!("{namespace}@{address}")),
+        (Some(namespace), Some(address)) => Cow::Owned([namespace, "@", &address].concat()),
         (Some(namespace), None) => Cow::Borrowed(namespace),
         (None, Some(address)) => address,
         (None, None) => Cow::Borrowed(system),
