@@ -39,5 +39,11 @@ npm_install() {
     fi
 }
 
+# Builds the page; what the build says is only shown when it fails.
+build_page() {
+    local said
+    said=$(npm --prefix ui run build --silent 2>&1) || { echo "$said" >&2; return 1; }
+}
+
 # Where cargo puts what it builds.
 target_dir() { printf '%s' "${CARGO_TARGET_DIR:-$PWD/target}"; }
