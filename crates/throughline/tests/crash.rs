@@ -5,6 +5,8 @@
 //! while the server stops, when it writes blocks and changes the catalogue. The seed is printed;
 //! `THROUGHLINE_CRASH_SEED` repeats a run as far as threads allow.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::mpsc;
