@@ -46,7 +46,7 @@ pub(super) struct Known {
 pub(super) fn make(seed: u64, start: i64, spans: usize, batch: usize) -> (Requests, Sample) {
     let mut load = Load::new(seed, start);
     let mut rng = Rng::new(seed ^ 0x5eed);
-    let mut buffers = vec![Vec::<Span>::with_capacity(batch); EXPORTERS];
+    let mut buffers = vec![Vec::<Span>::new(); EXPORTERS];
     let mut requests = Vec::new();
     let mut sample = Sample {
         spans: 0,
