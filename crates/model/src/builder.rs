@@ -282,9 +282,22 @@ impl SpanBatchBuilder {
         self.span.dropped = [attributes, events, links];
     }
 
+    /// Adds an attribute whose key stood at this place in the span before, and says whether it did.
+    ///
+    /// For decoders: the bytes equal a key that is known to be text, so they need no check.
+    pub fn attribute_as_before(&mut self, key: &[u8], value: AttrValue<'_>) -> bool {
+        let Some(key) = self.strings.guess_key(key) else { return false };
+        self.push_attribute(key, value);
+        true
+    }
+
     /// Adds an attribute to what was begun last: resource, scope, span, event or link.
     pub fn attribute(&mut self, key: &str, value: AttrValue<'_>) {
         let key = self.strings.intern_key(key);
+        self.push_attribute(key, value);
+    }
+
+    fn push_attribute(&mut self, key: u32, value: AttrValue<'_>) {
         let raw = match value {
             AttrValue::Str(text) => self.put(text.as_bytes()),
             AttrValue::Bytes(b) | AttrValue::Array(b) | AttrValue::Map(b) => self.put(b),
@@ -626,6 +639,14 @@ impl Strings {
 
     fn restart_guess(&mut self) {
         self.guess_at = 0;
+    }
+
+    /// The number of the key that stood here in the span before, when it is this one.
+    fn guess_key(&mut self, key: &[u8]) -> Option<u32> {
+        let number = *self.guess.get(self.guess_at)?;
+        let same = self.get(number) == key;
+        self.guess_at += usize::from(same);
+        same.then_some(number)
     }
 
     /// As [`Strings::intern`], but first tries the key that stood here in the span before.

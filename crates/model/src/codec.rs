@@ -343,10 +343,12 @@ fn check(batch: &SpanBatch) -> Result<(), DecodeBatchError> {
     for (kind, raw) in batch.attr_types.iter().zip(batch.attr_values.iter()) {
         let kind = AttrType::from_number(*kind).ok_or(damaged("an attribute has no type"))?;
         let (offset, length) = ((raw >> 32) as usize, (raw & 0xffff_ffff) as usize);
-        ensure(
-            !kind.in_heap() || offset + length <= batch.heap.len(),
-            "a value lies outside the heap",
-        )?;
+        if kind.in_heap() {
+            let value = batch.heap.get(offset..offset + length);
+            let value = value.ok_or(damaged("a value lies outside the heap"))?;
+            let text = kind != AttrType::Str || simdutf8::basic::from_utf8(value).is_ok();
+            ensure(text, "a value is no text")?;
+        }
     }
     Ok(())
 }

@@ -103,14 +103,18 @@ fn count_keys(
     counts: &mut HashMap<(Scope, AttrType, String), u64>,
 ) {
     const TYPES: usize = 9;
-    let mut numbers = vec![0u64; batch.string_count() * TYPES];
-    for index in ranges.flatten() {
+    let mut indexes = ranges.flatten().peekable();
+    if indexes.peek().is_none() {
+        return;
+    }
+    let mut numbers = vec![0u32; batch.string_count() * TYPES];
+    for index in indexes {
         numbers[batch.attr_key(index) as usize * TYPES + batch.attr_type(index) as usize] += 1;
     }
     for (slot, count) in numbers.into_iter().enumerate().filter(|(_, count)| *count > 0) {
         if let Some(kind) = AttrType::from_number((slot % TYPES) as u8) {
             let key = batch.string((slot / TYPES) as u32).to_owned();
-            *counts.entry((scope, kind, key)).or_default() += count;
+            *counts.entry((scope, kind, key)).or_default() += u64::from(count);
         }
     }
 }

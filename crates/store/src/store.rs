@@ -120,7 +120,7 @@ impl Store {
                 tracing::warn!(number, bytes, "cut the torn tail of a log segment");
             }
             for batch in segment.batches {
-                lock(&active.map).merge(&linker.observe(&[&batch]));
+                linker.observe_into(&mut lock(&active.map), &[&batch]);
                 active.push(Arc::new(batch));
             }
         }

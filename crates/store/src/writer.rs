@@ -125,9 +125,9 @@ impl Writer {
 
     fn make_visible(&mut self, group: &[Pending]) {
         let batches: Vec<&SpanBatch> = group.iter().map(|pending| &*pending.batch).collect();
-        let part = self.linker.observe(&batches);
+        let map = self.shared.read(|state| state.active.map.clone());
+        self.linker.observe_into(&mut lock(&map), &batches);
         self.shared.write(|state| {
-            lock(&state.active.map).merge(&part);
             for pending in group {
                 state.active.push(pending.batch.clone());
             }

@@ -98,8 +98,16 @@ impl Linker {
 
     /// Takes spans in; gives back what they add to the map and what they take back.
     pub fn observe(&mut self, batches: &[&SpanBatch]) -> MapPart {
+        let mut part = MapPart::default();
+        self.observe_into(&mut part, batches);
+        part.drop_zeros();
+        part
+    }
+
+    /// As [`Linker::observe`], added to `part` at once, which costs less than merging.
+    pub fn observe_into(&mut self, part: &mut MapPart, batches: &[&SpanBatch]) {
         self.drop_unused_names();
-        let mut recorder = Recorder::new(self.limits.operations_max);
+        let mut recorder = Recorder::new(std::mem::take(part), self.limits.operations_max);
         let round_rows_max = ROUND_ROWS_MAX.min(self.limits.spans_max.div_ceil(2)).max(1);
         let mut rows_left = round_rows_max;
         for batch in batches {
@@ -119,7 +127,7 @@ impl Linker {
         }
         self.end_round(&mut recorder);
         self.operations_folded += recorder.folded;
-        recorder.finish()
+        *part = recorder.part;
     }
 
     /// What [`Linker::observe`] would give back, with nothing remembered.

@@ -129,6 +129,12 @@ impl MapPart {
         }
     }
 
+    /// Forgets what was counted and taken back again.
+    pub(crate) fn drop_zeros(&mut self) {
+        self.node_stats.retain(|_, stats| !stats.is_zero());
+        self.edge_stats.retain(|_, stats| !stats.is_zero());
+    }
+
     /// Whether the part says nothing: adding it changes no map.
     pub fn is_empty(&self) -> bool {
         self.node_stats.values().all(Stats::is_zero)

@@ -9,7 +9,7 @@ use crate::tables::{Record, flag};
 
 /// A part that is being written, with the numbers it gave to the linker's names.
 pub(crate) struct Recorder {
-    part: MapPart,
+    pub(crate) part: MapPart,
     /// Node and string numbers of the part plus one, by the linker's node and origin numbers.
     nodes: Vec<u32>,
     environments: Vec<u32>,
@@ -21,22 +21,15 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(operations_max: usize) -> Self {
+    pub(crate) fn new(part: MapPart, operations_max: usize) -> Self {
         Self {
-            part: MapPart::default(),
+            part,
             nodes: Vec::new(),
             environments: Vec::new(),
             operations: AHashMap::new(),
             operations_max,
             folded: 0,
         }
-    }
-
-    pub(crate) fn finish(mut self) -> MapPart {
-        // What was counted and taken back at once need not be stored.
-        self.part.node_stats.retain(|_, stats| !stats.is_zero());
-        self.part.edge_stats.retain(|_, stats| !stats.is_zero());
-        self.part
     }
 
     /// The part's number for a string.

@@ -23,7 +23,7 @@ use crate::{AttributeKey, Scope};
 /// Rows of a row group: it ends with the first whole trace beyond this many.
 const GROUP_ROWS: usize = 131_072;
 /// Rows of a page: what a look-up of one trace decodes of each column.
-const PAGE_ROWS: usize = 2_048;
+const PAGE_ROWS: usize = 1_024;
 /// Distinct values of a page's dictionary, in bytes. A look-up decodes the whole dictionary of
 /// every column, so one of a million bytes would cost it milliseconds.
 const DICTIONARY_BYTES_MAX: usize = 32 << 10;
@@ -50,7 +50,11 @@ pub(crate) fn write_part(
     let keys = memory::attribute_keys(batches);
     let columns = AttrColumns::choose(batches, &keys, rows.len());
     let schema = schema(&columns);
-    let mut writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties(&columns)))?;
+    let mut writer = ArrowWriter::try_new(
+        Vec::with_capacity(rows.len() * 48),
+        schema.clone(),
+        Some(properties(&columns)),
+    )?;
     let mut groups = Vec::new();
     let mut traces = Vec::new();
     for group in group_rows(&rows) {

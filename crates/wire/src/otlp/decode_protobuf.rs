@@ -393,24 +393,24 @@ impl<'a> Decoder<'a, '_> {
             }
         }
         let (scratch, warnings) = (&mut self.scratch, &mut self.warnings);
-        let name = text(name, warnings);
-        match value {
+        let lossy;
+        let value = match value {
             Value::Str(bytes) => {
-                self.builder.attribute(&name, AttrValue::Str(&text(bytes, warnings)));
+                lossy = text(bytes, warnings);
+                AttrValue::Str(&lossy)
             }
-            Value::Bool(value) => self.builder.attribute(&name, AttrValue::Bool(value)),
-            Value::Int(value) => self.builder.attribute(&name, AttrValue::Int(value)),
-            Value::Double(value) => self.builder.attribute(&name, AttrValue::Double(value)),
-            Value::Bytes(bytes) => self.builder.attribute(&name, AttrValue::Bytes(bytes)),
+            Value::Bool(value) => AttrValue::Bool(value),
+            Value::Int(value) => AttrValue::Int(value),
+            Value::Double(value) => AttrValue::Double(value),
+            Value::Bytes(bytes) => AttrValue::Bytes(bytes),
             Value::Array(bytes) => {
-                let bytes = checked(Nest::Array, bytes, scratch, warnings)?;
-                self.builder.attribute(&name, AttrValue::Array(bytes));
+                AttrValue::Array(checked(Nest::Array, bytes, scratch, warnings)?)
             }
-            Value::Map(bytes) => {
-                let bytes = checked(Nest::Map, bytes, scratch, warnings)?;
-                self.builder.attribute(&name, AttrValue::Map(bytes));
-            }
-            Value::Empty => self.builder.attribute(&name, AttrValue::Empty),
+            Value::Map(bytes) => AttrValue::Map(checked(Nest::Map, bytes, scratch, warnings)?),
+            Value::Empty => AttrValue::Empty,
+        };
+        if !self.builder.attribute_as_before(name, value) {
+            self.builder.attribute(&text(name, warnings), value);
         }
         Ok(())
     }
