@@ -37,8 +37,12 @@ fn main() -> ExitCode {
 }
 
 /// The folder of the repository: this crate's parent.
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+///
+/// Asked when it runs, not when it is compiled: two clones may share a target folder, and then the
+/// one that cargo compiled this for may be gone.
+fn repository() -> PathBuf {
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    own.as_deref().and_then(Path::parent).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// The built binary of a profile: `debug` or `release`.

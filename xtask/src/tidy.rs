@@ -35,11 +35,11 @@ pub(crate) struct Finding {
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let root = repository();
     let metadata = MetadataCommand::new()
-        .current_dir(root)
+        .current_dir(&root)
         .other_options(["--locked".to_owned()])
         .exec()
         .context("failed to ask cargo for the packages")?;
-    let files = files::list(root)?;
+    let files = files::list(&root)?;
     let mut findings = Vec::new();
     match std::fs::read_to_string(root.join("ARCHITECTURE.md")) {
         Ok(page) => findings.extend(rooms::check(&page, &rooms::edges(&metadata))),
@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         findings.extend(first_lines::check(file));
         findings.extend(text::check(file));
     }
-    findings.extend(formats::check(root, &files, options.bless)?);
+    findings.extend(formats::check(&root, &files, options.bless)?);
     findings.extend(packages::check(&metadata));
     for finding in &findings {
         println!("{}: {}\n    why: {}", finding.place, finding.what, finding.why);
