@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use throughline_model::{AttrType, SpanBatch, SpanBatchBuilder, SpanId, TraceId, same_piece};
@@ -310,9 +310,8 @@ fn schema(columns: &AttrColumns) -> SchemaRef {
 
 fn properties(columns: &AttrColumns) -> WriterProperties {
     let path = |name: &str| ColumnPath::new(vec![name.to_owned()]);
-    let level = ZstdLevel::try_new(1).expect("1 is a zstd level");
     let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(Compression::LZ4_RAW)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_write_batch_size(PAGE_ROWS)
