@@ -75,7 +75,7 @@ pub(crate) struct Shared {
     pub(crate) flushed_lock: Mutex<()>,
     /// Why the store takes no spans; `None` while it does.
     health: Mutex<Health>,
-    /// Log segments below this may go.
+    /// Log segments below this may go; 0 when they are gone.
     pub(crate) log_floor: AtomicU64,
     pub(crate) counters: Counters,
 }

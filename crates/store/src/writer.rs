@@ -74,6 +74,7 @@ impl Writer {
                 Ok(Command::Close) | Err(RecvTimeoutError::Disconnected) => {
                     self.freeze();
                     self.wait_until_flushed();
+                    self.drop_flushed_segments();
                     return;
                 }
             }
@@ -137,13 +138,7 @@ impl Writer {
 
     /// Freezes a memtable that is full or old, and drops log segments that blocks have taken over.
     fn keep_house(&mut self) {
-        let floor = self.shared.log_floor.load(Ordering::Acquire);
-        if floor > 0
-            && let Err(err) = self.log.remove_below(floor)
-        {
-            // Harmless: the catalogue says they are done, and the next start removes them.
-            tracing::warn!(%err, "cannot remove a log segment");
-        }
+        self.drop_flushed_segments();
         let options = &self.shared.options;
         let max = options.memtable_bytes_max;
         let old = Duration::from_millis(options.flush_after_ms);
@@ -155,6 +150,17 @@ impl Writer {
             // Memory is bounded: take nothing more before the flush in progress is done.
             self.wait_until_flushed();
             self.freeze();
+        }
+    }
+
+    fn drop_flushed_segments(&mut self) {
+        // Swapped, so that the directory is read once a flush and not once a batch.
+        let floor = self.shared.log_floor.swap(0, Ordering::AcqRel);
+        if floor > 0
+            && let Err(err) = self.log.remove_below(floor)
+        {
+            // Harmless: the catalogue says they are done, and the next start removes them.
+            tracing::warn!(%err, "cannot remove a log segment");
         }
     }
 
