@@ -5,7 +5,7 @@ use arrow::datatypes::{Field, Schema};
 use std::sync::Arc;
 use throughline_model::{AttrType, SpanBatch};
 
-use crate::block::RowGroup;
+use crate::block::{RowGroup, guarded};
 use crate::memory::MemoryChunk;
 use crate::{Column, ReadError, Scope};
 
@@ -69,7 +69,7 @@ impl Chunk {
     pub fn read(&self, columns: &[Column]) -> Result<RecordBatch, ReadError> {
         let arrays = match &self.0 {
             Source::Memory(chunk) => chunk.read(columns),
-            Source::Block(group) => group.read(columns)?,
+            Source::Block(group) => guarded(group.name(), || group.read(columns))?,
         };
         let fields: Vec<_> =
             columns.iter().map(|c| Field::new(c.name(), c.data_type(), true)).collect();
@@ -82,7 +82,7 @@ impl Chunk {
     pub fn spans(&self, rows: &[u32]) -> Result<SpanBatch, ReadError> {
         match &self.0 {
             Source::Memory(chunk) => Ok(chunk.spans(rows)),
-            Source::Block(group) => group.spans(rows),
+            Source::Block(group) => guarded(group.name(), || group.spans(rows)),
         }
     }
 }

@@ -128,7 +128,7 @@ impl Flusher {
             let named = |name: &str| state.blocks.iter().find(|block| block.name == name).cloned();
             entries.iter().filter_map(|entry| named(&entry.name)).collect()
         });
-        let (parquet, sidecar) = block::compact(&blocks)?;
+        let (parquet, sidecar) = block::guarded("compaction", || block::compact(&blocks))?;
         let level = entries.iter().map(|entry| entry.level).max().unwrap_or_default() + 1;
         let flushed = entries.iter().map(|entry| entry.flushed_unix_nano).max().unwrap_or_default();
         let entry = self.put_block(&parquet, &sidecar, level, flushed)?;

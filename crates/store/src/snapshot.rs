@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use throughline_model::{AttrType, SpanBatch, SpanBatchBuilder, TraceId};
 use throughline_topology::MapPart;
 
-use crate::block::Block;
+use crate::block::{Block, guarded};
 use crate::chunk::Source;
 use crate::state::{Frozen, State, lock};
 use crate::{AttributeKey, Chunk, ReadError, Scope, memory};
@@ -41,7 +41,7 @@ impl Snapshot {
     pub fn trace(&self, id: TraceId) -> Result<Vec<SpanBatch>, ReadError> {
         let mut builder = SpanBatchBuilder::default();
         for block in self.blocks.iter() {
-            block.trace(id, &mut builder)?;
+            guarded(&block.name, || block.trace(id, &mut builder))?;
         }
         let mut pieces = vec![builder.finish()];
         pieces.extend(self.memory().filter_map(|batches| memory::trace(batches, id)));

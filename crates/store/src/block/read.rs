@@ -149,6 +149,11 @@ impl RowGroup {
         &self.block.sidecar.parts[self.part]
     }
 
+    /// The name of its block.
+    pub(crate) fn name(&self) -> &str {
+        &self.block.name
+    }
+
     pub(crate) fn rows(&self) -> usize {
         self.part().meta.groups[self.group].rows as usize
     }
