@@ -53,11 +53,6 @@ fn says_more(a: SpanRef<'_>, b: SpanRef<'_>) -> Ordering {
 
 /// Everything a piece says, as text that can be ordered. Only asked when the cheap rank ties.
 fn content(s: SpanRef<'_>) -> Vec<Vec<u8>> {
-    let attributes = |list: crate::Attributes<'_>| -> Vec<u8> {
-        let mut pairs: Vec<_> = list.map(|(k, v)| (k, v.identity())).collect();
-        pairs.sort();
-        format!("{pairs:?}").into_bytes()
-    };
     let mut out = vec![
         vec![s.status() as u8],
         s.parent_id().0.to_vec(),
@@ -80,6 +75,41 @@ fn content(s: SpanRef<'_>) -> Vec<Vec<u8>> {
         out.push(attributes(link.attributes()));
     }
     out
+}
+
+/// Attributes as bytes that are the same for the same pairs, in whatever order.
+fn attributes(list: crate::Attributes<'_>) -> Vec<u8> {
+    let mut pairs: Vec<_> = list.map(|(k, v)| (k, v.identity())).collect();
+    pairs.sort();
+    format!("{pairs:?}").into_bytes()
+}
+
+/// What is written already of events or links, and how often. A sender may mean two that are the
+/// same, so each counts as often as in the piece that has it most often.
+struct Written<K> {
+    written: HashMap<K, usize>,
+    /// Those of the piece at hand.
+    here: HashMap<K, usize>,
+}
+
+impl<K: Eq + std::hash::Hash + Clone> Written<K> {
+    fn new() -> Self {
+        Self { written: HashMap::new(), here: HashMap::new() }
+    }
+
+    fn start_piece(&mut self) {
+        self.here.clear();
+    }
+
+    /// Whether one more of these is to be written.
+    fn is_new(&mut self, key: K) -> bool {
+        let here = self.here.entry(key.clone()).or_default();
+        *here += 1;
+        let written = self.written.entry(key).or_default();
+        let is_new = *here > *written;
+        *written = (*written).max(*here);
+        is_new
+    }
 }
 
 /// Writes one span of its pieces, of which the first says most.
@@ -108,20 +138,23 @@ fn write_merged(builder: &mut SpanBatchBuilder, pieces: &[SpanRef<'_>]) {
             builder.attribute(key, value);
         }
     }
-    let mut events = Vec::new();
-    for event in pieces.iter().flat_map(|s| s.events()) {
-        let same = (event.time_unix_nano(), event.name(), event.attributes().len());
-        if !events.contains(&same) {
-            events.push(same);
-            builder.copy_event(event);
+    let mut events = Written::new();
+    for piece in pieces {
+        events.start_piece();
+        for event in piece.events() {
+            if events.is_new((event.time_unix_nano(), event.name(), attributes(event.attributes())))
+            {
+                builder.copy_event(event);
+            }
         }
     }
-    let mut links = Vec::new();
-    for link in pieces.iter().flat_map(|s| s.links()) {
-        let same = (link.trace_id(), link.span_id(), link.attributes().len());
-        if !links.contains(&same) {
-            links.push(same);
-            builder.copy_link(link);
+    let mut links = Written::new();
+    for piece in pieces {
+        links.start_piece();
+        for link in piece.links() {
+            if links.is_new((link.trace_id(), link.span_id(), attributes(link.attributes()))) {
+                builder.copy_link(link);
+            }
         }
     }
     builder.end_span();
@@ -179,6 +212,36 @@ mod tests {
             assert_eq!(seen(&merge_pieces(&order)), expected);
         }
         assert_eq!(seen(&merge_pieces(&[&a, &b, &b, &c, &a])), expected);
+    }
+
+    #[test]
+    fn two_events_of_one_moment_both_stay_and_a_repeated_one_does_not() {
+        let with_events = |duration, keys: &[&str]| {
+            let mut b = SpanBatchBuilder::default();
+            b.start_span(TraceId([1; 16]), SpanId([1; 8]));
+            b.times(10, duration);
+            for key in keys {
+                b.start_event(10, "log", 0);
+                b.attribute(key, AttrValue::Bool(true));
+                b.start_link(TraceId([2; 16]), SpanId([2; 8]), "", 0, 0);
+                b.attribute(key, AttrValue::Bool(true));
+            }
+            b.end_span();
+            b.finish()
+        };
+        let begun = with_events(NO_END, &["a", "c"]);
+        let ended = with_events(5, &["a", "b", "b"]);
+        for order in [[&begun, &ended], [&ended, &begun]] {
+            let merged = merge_pieces(&order);
+            let span = merged.span(0);
+            let first_key =
+                |list: crate::Attributes<'_>| list.map(|(key, _)| key.to_owned()).next();
+            let mut events: Vec<_> =
+                span.events().filter_map(|e| first_key(e.attributes())).collect();
+            events.sort_unstable();
+            assert_eq!(events, ["a", "b", "b", "c"]);
+            assert_eq!(span.links().len(), 4);
+        }
     }
 
     #[test]
