@@ -17,6 +17,7 @@ mod seams;
 mod snapshot;
 mod state;
 mod store;
+mod typed_values;
 mod wal;
 mod writer;
 

@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, BooleanBuilder, DictionaryArray, FixedSizeBinaryArray,
-    Float64Builder, Int32Array, Int64Array, Int64Builder, StringArray, UInt8Array,
+    Array, ArrayRef, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Int32Array, Int64Array,
+    StringArray, UInt8Array,
 };
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
+use arrow::buffer::{Buffer, NullBuffer};
 use arrow::datatypes::Int32Type;
 use throughline_model::{
     AttrRange, AttrType, AttrValue, NO_END, SpanBatch, SpanBatchBuilder, TraceId,
 };
 
+use crate::typed_values::Values;
 use crate::{AttributeKey, Column, Scope};
 
 /// How many spans a chunk of memory aims at: enough that a query works on columns, few enough
@@ -232,16 +232,19 @@ impl MemoryChunk {
             Column::HasEvents => self.flags(|span| span.events().len() > 0),
             Column::HasLinks => self.flags(|span| span.links().len() > 0),
             Column::SpanAttr { key, kind } => {
-                let mut values = Values::new(*kind);
+                let mut values = Values::with_capacity(*kind, self.rows);
+                let mut first = 0;
                 for batch in batches {
-                    match batch.string_number(key) {
-                        None => (0..batch.len()).for_each(|_| values.push(None)),
-                        Some(number) => batch.spans().for_each(|span| {
-                            values.push(first_of(span.attributes_of(number), *kind));
-                        }),
+                    if let Some(number) = batch.string_number(key) {
+                        for span in batch.spans() {
+                            if let Some(value) = first_of(span.attributes_of(number), *kind) {
+                                values.put(first + span.row(), value);
+                            }
+                        }
                     }
+                    first += batch.len();
                 }
-                values.finish()
+                values.finish(self.rows)
             }
             Column::ResourceAttr { key, kind } if *kind == AttrType::Str => {
                 self.by_resource(|batch, resource| {
@@ -250,14 +253,20 @@ impl MemoryChunk {
                 })
             }
             Column::ResourceAttr { key, kind } => {
-                let mut values = Values::new(*kind);
+                let mut values = Values::with_capacity(*kind, self.rows);
+                let mut first = 0;
                 for batch in batches {
                     let found: Vec<_> = (0..batch.resource_count())
                         .map(|resource| resource_value(batch, resource, key, *kind))
                         .collect();
-                    batch.resources().iter().for_each(|r| values.push(found[*r as usize]));
+                    for (row, resource) in batch.resources().iter().enumerate() {
+                        if let Some(value) = found[*resource as usize] {
+                            values.put(first + row, value);
+                        }
+                    }
+                    first += batch.len();
                 }
-                let array = values.finish();
+                let array = values.finish(self.rows);
                 match column.data_type() {
                     // Lists, maps and bytes of a resource are text, and text of a resource is a
                     // dictionary.
@@ -350,110 +359,12 @@ impl Words {
         (0..batch.string_count() as u32).map(|number| self.number(batch.string(number))).collect()
     }
 
+    /// The texts, in the order of their numbers.
+    pub(crate) fn texts(self) -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(self.texts))
+    }
+
     pub(crate) fn finish(self, keys: Int32Array) -> ArrayRef {
-        let texts = Arc::new(StringArray::from_iter_values(self.texts));
-        Arc::new(DictionaryArray::new(keys, texts))
-    }
-}
-
-/// Attribute values of one type on their way into an Arrow column.
-pub(crate) enum Values {
-    Text(Texts),
-    Bool(BooleanBuilder),
-    Int(Int64Builder),
-    Double(Float64Builder),
-}
-
-impl Values {
-    pub(crate) fn new(kind: AttrType) -> Self {
-        match kind {
-            AttrType::Bool => Self::Bool(BooleanBuilder::new()),
-            AttrType::Int => Self::Int(Int64Builder::new()),
-            AttrType::Double => Self::Double(Float64Builder::new()),
-            _ => Self::Text(Texts::default()),
-        }
-    }
-
-    pub(crate) fn push(&mut self, value: Option<AttrValue<'_>>) {
-        match (self, value) {
-            (Self::Bool(values), Some(AttrValue::Bool(value))) => values.append_value(value),
-            (Self::Bool(values), _) => values.append_null(),
-            (Self::Int(values), Some(AttrValue::Int(value))) => values.append_value(value),
-            (Self::Int(values), _) => values.append_null(),
-            (Self::Double(values), Some(AttrValue::Double(value))) => values.append_value(value),
-            (Self::Double(values), _) => values.append_null(),
-            (Self::Text(values), Some(value)) => values.push(Some(value.text().as_bytes())),
-            (Self::Text(values), None) => values.push(None),
-        }
-    }
-
-    /// Adds an attribute of a batch, which has the type of this column.
-    pub(crate) fn push_attribute(&mut self, batch: &SpanBatch, index: u32) {
-        match self {
-            Self::Text(values) => values.push(Some(batch.attr_bytes(index))),
-            _ => self.push(Some(batch.attr_value(index))),
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        use arrow::array::ArrayBuilder;
-        match self {
-            Self::Text(values) => values.ends.len(),
-            Self::Bool(values) => values.len(),
-            Self::Int(values) => values.len(),
-            Self::Double(values) => values.len(),
-        }
-    }
-
-    pub(crate) fn push_nulls(&mut self, count: usize) {
-        match self {
-            Self::Text(values) => values.push_nulls(count),
-            Self::Bool(values) => values.append_nulls(count),
-            Self::Int(values) => values.append_nulls(count),
-            Self::Double(values) => values.append_nulls(count),
-        }
-    }
-
-    pub(crate) fn finish(self) -> ArrayRef {
-        match self {
-            Self::Text(values) => values.finish(),
-            Self::Bool(mut values) => Arc::new(values.finish()),
-            Self::Int(mut values) => Arc::new(values.finish()),
-            Self::Double(mut values) => Arc::new(values.finish()),
-        }
-    }
-}
-
-/// Texts on their way into an Arrow column, checked once at the end and not one by one.
-pub(crate) struct Texts {
-    bytes: Vec<u8>,
-    ends: Vec<i32>,
-    nulls: NullBufferBuilder,
-}
-
-impl Default for Texts {
-    fn default() -> Self {
-        Self { bytes: Vec::new(), ends: Vec::new(), nulls: NullBufferBuilder::new(0) }
-    }
-}
-
-impl Texts {
-    /// Adds a text, or a null.
-    pub(crate) fn push(&mut self, text: Option<&[u8]>) {
-        self.bytes.extend_from_slice(text.unwrap_or_default());
-        self.ends.push(self.bytes.len() as i32);
-        self.nulls.append(text.is_some());
-    }
-
-    fn push_nulls(&mut self, count: usize) {
-        self.ends.resize(self.ends.len() + count, self.bytes.len() as i32);
-        self.nulls.append_n_nulls(count);
-    }
-
-    fn finish(mut self) -> ArrayRef {
-        let ends = std::iter::once(0).chain(self.ends).collect::<Vec<i32>>();
-        let offsets = OffsetBuffer::new(ends.into());
-        let array = StringArray::try_new(offsets, self.bytes.into(), self.nulls.finish());
-        Arc::new(array.expect("texts of a batch are UTF-8"))
+        Arc::new(DictionaryArray::new(keys, self.texts()))
     }
 }

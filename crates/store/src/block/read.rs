@@ -24,8 +24,9 @@ use throughline_model::{
 use super::sidecar::{Part, Sidecar};
 use super::values::Cursor;
 use super::write::{DROPPED_KEY, PARENT_NONE};
-use crate::memory::{Values, Words};
+use crate::memory::Words;
 use crate::seams::{Objects, StoredObject};
+use crate::typed_values::Values;
 use crate::{Column, ReadError, Scope};
 
 /// One block of the catalogue, open for reading.
@@ -298,11 +299,14 @@ impl RowGroup {
                         values.find(|(k, v)| k == key && v.kind() == *kind).map(|(_, v)| v)
                     })
                     .collect();
-                let mut values = Values::new(*kind);
-                for number in self.numbers(batch, "resource")?.iter() {
-                    values.push(found.get(*number as usize).copied().flatten());
+                let numbers = self.numbers(batch, "resource")?;
+                let mut values = Values::with_capacity(*kind, numbers.len());
+                for (row, number) in numbers.iter().enumerate() {
+                    if let Some(value) = found.get(*number as usize).copied().flatten() {
+                        values.put(row, value);
+                    }
                 }
-                Ok(values.finish())
+                Ok(values.finish(numbers.len()))
             }
             other => stored(physical_name(other)),
         }
@@ -398,17 +402,18 @@ fn physical_name(column: &Column) -> &'static str {
 
 fn from_rest(rest: &ArrayRef, key: &str, kind: AttrType) -> Result<ArrayRef, ReadError> {
     let rest = rest.as_binary_opt::<i32>().ok_or(ReadError::Damaged("rest".to_owned()))?;
-    let mut values = Values::new(kind);
-    for bytes in rest.iter() {
+    let mut values = Values::with_capacity(kind, rest.len());
+    for (row, bytes) in rest.iter().enumerate() {
         let mut cursor = Cursor(bytes.unwrap_or_default());
-        let mut found = None;
-        while found.is_none() && !cursor.is_empty() {
+        while !cursor.is_empty() {
             let Some((k, value)) = cursor.attribute() else { break };
-            found = (k == key && value.kind() == kind).then_some(value);
+            if k == key && value.kind() == kind {
+                values.put(row, value);
+                break;
+            }
         }
-        values.push(found);
     }
-    Ok(values.finish())
+    Ok(values.finish(rest.len()))
 }
 
 /// The parent of each row of a batch of whole traces.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, FixedSizeBinaryArray, FixedSizeBinaryBuilder, Int32Array, Int64Array,
-    RecordBatch, StringBuilder, UInt8Array, UInt32Array,
+    ArrayRef, BinaryBuilder, DictionaryArray, FixedSizeBinaryArray, FixedSizeBinaryBuilder,
+    Int32Array, Int64Array, RecordBatch, StringBuilder, UInt8Array, UInt32Array,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
@@ -17,11 +17,15 @@ use throughline_model::{AttrType, SpanBatch, SpanBatchBuilder, SpanId, TraceId, 
 use super::sidecar::{ColumnMeta, GroupMeta, KeyMeta, Part, PartMeta, TraceIndex};
 use super::values::{put_attribute, put_events, put_links, put_varint};
 use crate::column::{attr_data_type, dictionary};
-use crate::memory::{self, Values, Words, some_duration};
+use crate::memory::{self, Words, some_duration};
+use crate::typed_values::Values;
 use crate::{AttributeKey, Scope};
 
 /// Rows of a row group: it ends with the first whole trace beyond this many.
 const GROUP_ROWS: usize = 131_072;
+/// Rows that are gathered at once: few enough that their columns stay in the cache until they are
+/// encoded. A slice ends with the first whole trace beyond this many.
+const SLICE_ROWS: usize = 8_192;
 /// Rows of a page: what a look-up of one trace decodes of each column.
 const PAGE_ROWS: usize = 1_024;
 /// Distinct values of a page's dictionary, in bytes. A look-up decodes the whole dictionary of
@@ -47,6 +51,7 @@ pub(crate) fn write_part(
 ) -> Result<(Vec<u8>, Part), parquet::errors::ParquetError> {
     let rows = order(batches);
     let owners = Owners::new(batches);
+    let names = Names::new(batches);
     let keys = memory::attribute_keys(batches);
     let columns = AttrColumns::choose(batches, &keys, rows.len());
     let schema = schema(&columns);
@@ -57,10 +62,11 @@ pub(crate) fn write_part(
     )?;
     let mut groups = Vec::new();
     let mut traces = Vec::new();
-    for group in group_rows(&rows) {
+    for group in whole_traces(&rows, GROUP_ROWS) {
         let first_row = groups.iter().map(|g: &GroupMeta| g.rows).sum::<u64>() as u32;
-        let batch = gather(batches, group, &owners, &columns, &schema)?;
-        writer.write(&batch)?;
+        for slice in whole_traces(group, SLICE_ROWS) {
+            writer.write(&gather(batches, slice, &owners, &names, &columns, &schema)?)?;
+        }
         writer.flush()?;
         index_traces(group, first_row, &mut traces);
         let starts = group.iter().map(|row| row.start);
@@ -149,13 +155,13 @@ fn drop_copies(batches: &[Arc<SpanBatch>], rows: &mut Vec<Row>) {
     });
 }
 
-/// Cuts rows into row groups, never inside a trace.
-fn group_rows(rows: &[Row]) -> Vec<&[Row]> {
+/// Cuts rows into runs of at least `least` rows, never inside a trace.
+fn whole_traces(rows: &[Row], least: usize) -> Vec<&[Row]> {
     let mut groups = Vec::new();
     let (mut first, mut length) = (0, 0);
     for trace in rows.chunk_by(|a, b| a.trace_id == b.trace_id) {
         length += trace.len();
-        if length >= GROUP_ROWS {
+        if length >= least {
             groups.push(&rows[first..first + length]);
             (first, length) = (first + length, 0);
         }
@@ -224,6 +230,31 @@ impl Owners {
             scopes.push(numbers.collect());
         }
         Self { batch: builder.finish(), resources, scopes }
+    }
+}
+
+/// The span names of all batches, each once, and their numbers.
+struct Names {
+    texts: ArrayRef,
+    /// For each batch: the name's number by string number.
+    numbers: Vec<Vec<i32>>,
+}
+
+impl Names {
+    fn new(batches: &[Arc<SpanBatch>]) -> Self {
+        let mut words = Words::default();
+        let numbers = batches.iter().map(|batch| {
+            let mut numbers = vec![-1; batch.string_count()];
+            for name in batch.names().iter() {
+                let number = &mut numbers[*name as usize];
+                if *number < 0 {
+                    *number = words.number(batch.string(*name));
+                }
+            }
+            numbers
+        });
+        let numbers = numbers.collect();
+        Self { texts: words.texts(), numbers }
     }
 }
 
@@ -323,6 +354,12 @@ fn properties(columns: &AttrColumns) -> WriterProperties {
     for name in ["trace_id", "parent_ref", "start", "duration"] {
         properties = properties.set_column_dictionary_enabled(path(name), false);
     }
+    // Small numbers: packing their differences costs less than looking each up in a dictionary.
+    for name in ["kind", "status", "flags", "resource", "scope"] {
+        properties = properties
+            .set_column_dictionary_enabled(path(name), false)
+            .set_column_encoding(path(name), Encoding::DELTA_BINARY_PACKED);
+    }
     properties = properties.set_column_encoding(path("start"), Encoding::DELTA_BINARY_PACKED);
     for (_, kind, column) in &columns.columns {
         if *kind == AttrType::Double {
@@ -332,11 +369,12 @@ fn properties(columns: &AttrColumns) -> WriterProperties {
     properties.build()
 }
 
-/// Builds the Arrow columns of one row group.
+/// Builds the Arrow columns of some rows.
 fn gather(
     batches: &[Arc<SpanBatch>],
     rows: &[Row],
     owners: &Owners,
+    span_names: &Names,
     columns: &AttrColumns,
     schema: &SchemaRef,
 ) -> Result<RecordBatch, arrow::error::ArrowError> {
@@ -348,15 +386,13 @@ fn gather(
     let mut statuses = Vec::with_capacity(rows.len());
     let mut flags = Vec::with_capacity(rows.len());
     let mut names = Vec::with_capacity(rows.len());
-    let mut words = Words::default();
-    let mut word_of: Vec<Vec<i32>> =
-        batches.iter().map(|batch| vec![-1; batch.string_count()]).collect();
     let (mut messages, mut states) = (StringBuilder::new(), StringBuilder::new());
     let mut resources = Vec::with_capacity(rows.len());
     let mut scopes = Vec::with_capacity(rows.len());
     let (mut rest, mut events, mut links) =
         (BinaryBuilder::new(), BinaryBuilder::new(), BinaryBuilder::new());
-    let mut values: Vec<Values> = columns.columns.iter().map(|c| Values::new(c.1)).collect();
+    let mut values: Vec<Values> =
+        columns.columns.iter().map(|c| Values::with_capacity(c.1, rows.len())).collect();
     let mut scratch = Vec::new();
 
     for (at, row) in rows.iter().enumerate() {
@@ -370,11 +406,7 @@ fn gather(
         statuses.push(span.status() as u8);
         flags.push(span.flags());
         let name = batch.names()[row.row as usize] as usize;
-        let word = &mut word_of[row.batch as usize][name];
-        if *word < 0 {
-            *word = words.number(span.name());
-        }
-        names.push(*word);
+        names.push(span_names.numbers[row.batch as usize][name]);
         messages.append_option(Some(span.status_message()).filter(|text| !text.is_empty()));
         states.append_option(Some(span.trace_state()).filter(|text| !text.is_empty()));
         resources.push(owners.resources[row.batch as usize][span.resource().number()]);
@@ -387,10 +419,7 @@ fn gather(
             let slot = slots[key as usize * TYPES + kind as usize];
             match values.get_mut(usize::from(slot)) {
                 // A key sent twice has its second value in `rest`.
-                Some(column) if column.len() <= at => {
-                    column.push_nulls(at - column.len());
-                    column.push_attribute(batch, index);
-                }
+                Some(column) if column.len() <= at => column.put_attribute(at, batch, index),
                 _ => put_attribute(&mut scratch, batch.string(key), batch.attr_value(index)),
             }
         }
@@ -419,7 +448,7 @@ fn gather(
         Arc::new(UInt8Array::from(kinds)),
         Arc::new(UInt8Array::from(statuses)),
         Arc::new(UInt32Array::from(flags)),
-        words.finish(Int32Array::from(names)),
+        Arc::new(DictionaryArray::new(Int32Array::from(names), Arc::clone(&span_names.texts))),
         Arc::new(messages.finish()),
         Arc::new(states.finish()),
         Arc::new(UInt32Array::from(resources)),
@@ -428,10 +457,7 @@ fn gather(
         Arc::new(events.finish()),
         Arc::new(links.finish()),
     ];
-    for mut column in values {
-        column.push_nulls(rows.len() - column.len());
-        arrays.push(column.finish());
-    }
+    arrays.extend(values.into_iter().map(|column| column.finish(rows.len())));
     RecordBatch::try_new(schema.clone(), arrays)
 }
 
