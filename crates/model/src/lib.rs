@@ -13,6 +13,7 @@ mod kind;
 mod merge;
 mod nested;
 mod span;
+pub mod xray;
 
 pub use attr::{AttrType, AttrValue};
 pub use batch::{AttrRange, LinkRow, ResourceRow, ScopeRow, SpanBatch};
