@@ -8,12 +8,12 @@ use std::fmt;
 
 use ahash::AHashMap;
 
-use crate::kind::{EdgeKind, Evidence, NodeKind};
+use crate::kind::{EdgeKind, Evidence, NodeKind, Side};
 use crate::part::{EdgeKey, MapPart, NodeKey, NodeName, OperationKey, Stats};
 use crate::sketch::{BUCKET_MAX, Sketch};
 
 /// The newest form that this version writes and reads.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The number of span kinds.
 const SPAN_KINDS: u8 = 6;
@@ -60,6 +60,7 @@ impl MapPart {
             out.push(node.kind as u8);
             put(&mut out, live.string(node.name));
             put(&mut out, live.string(node.system));
+            put(&mut out, live.string(node.account));
         }
         let nodes = self.node_stats.iter().map(|(key, stats)| {
             let key = [key.minute.into(), live.string(key.environment), live.node(key.node), 0, 0];
@@ -68,7 +69,7 @@ impl MapPart {
         put_section::<3>(&mut out, nodes);
         let edges = self.edge_stats.iter().map(|(key, stats)| {
             let (from, to) = (live.node(key.from), live.node(key.to));
-            let how = key.kind as u64 * 3 + key.evidence as u64;
+            let how = (key.side as u64 * 2 + key.kind as u64) * 3 + key.evidence as u64;
             ([key.minute.into(), live.string(key.environment), from, to, how], stats)
         });
         put_section::<5>(&mut out, edges);
@@ -86,7 +87,9 @@ impl MapPart {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodePartError> {
         match bytes.split_first() {
             Some((&found, _)) if found > VERSION => Err(DecodePartError::TooNew { found }),
-            Some((&VERSION, rest)) => read_part(rest).ok_or(DecodePartError::Damaged),
+            Some((&version @ 1..=VERSION, rest)) => {
+                read_part(rest, version).ok_or(DecodePartError::Damaged)
+            }
             _ => Err(DecodePartError::Damaged),
         }
     }
@@ -118,14 +121,16 @@ impl Live {
         nodes.dedup();
         for number in &nodes {
             let node = part.nodes[*number as usize];
-            strings.extend([node.name, node.system]);
+            strings.extend([node.name, node.system, node.account]);
         }
         strings.sort_unstable();
         strings.dedup();
         strings.sort_by_key(|number| part.string(*number));
         nodes.sort_by_key(|number| {
             let node = part.nodes[*number as usize];
-            (node.kind, part.string(node.name), part.string(node.system))
+            let [name, system, account] =
+                [node.name, node.system, node.account].map(|text| part.string(text));
+            (node.kind, name, system, account)
         });
         let string_places = places(&strings);
         let node_places = places(&nodes);
@@ -160,6 +165,8 @@ fn put_section<'a, const N: usize>(
         key[1..N].iter().for_each(|number| put(out, *number));
         put_signed(out, stats.requests);
         put_signed(out, stats.errors);
+        stats.outcomes.iter().for_each(|count| put_signed(out, *count));
+        put_signed(out, stats.total_nano);
         let buckets = stats.durations.buckets();
         put(out, buckets.clone().count() as u64);
         let mut before = 0;
@@ -183,8 +190,8 @@ fn put_signed(out: &mut Vec<u8>, number: i64) {
     put(out, (number << 1 ^ number >> 63).cast_unsigned());
 }
 
-fn read_part(bytes: &[u8]) -> Option<MapPart> {
-    let mut reader = Reader(bytes);
+fn read_part(bytes: &[u8], version: u8) -> Option<MapPart> {
+    let mut reader = Reader(bytes, version);
     let mut part = MapPart::default();
     // Numbers of the bytes to numbers of the part: damage may repeat a string or a node.
     let mut strings = Vec::new();
@@ -195,8 +202,9 @@ fn read_part(bytes: &[u8]) -> Option<MapPart> {
     let mut nodes = Vec::new();
     for _ in 0..reader.number()? {
         let kind = NodeKind::from_number(*reader.take(1)?.first()?)?;
-        let name = NodeName { kind, name: reader.of(&strings)?, system: reader.of(&strings)? };
-        nodes.push(part.node(name.kind, name.name, name.system));
+        let (name, system) = (reader.of(&strings)?, reader.of(&strings)?);
+        let account = if version > 1 { reader.of(&strings)? } else { part.intern("") };
+        nodes.push(part.node(NodeName { kind, name, system, account }));
     }
     let mut minute = 0;
     for _ in 0..reader.number()? {
@@ -210,8 +218,10 @@ fn read_part(bytes: &[u8]) -> Option<MapPart> {
         let environment = reader.of(&strings)?;
         let (from, to) = (reader.of(&nodes)?, reader.of(&nodes)?);
         let how = usize::try_from(reader.number()?).ok()?;
-        let kind = *[EdgeKind::Sync, EdgeKind::Async].get(how / 3)?;
-        let key = EdgeKey { minute, environment, from, to, kind, evidence: Evidence::ALL[how % 3] };
+        let side = *[Side::Callee, Side::Caller].get(how / 6)?;
+        let kind = [EdgeKind::Sync, EdgeKind::Async][how / 3 % 2];
+        let evidence = Evidence::ALL[how % 3];
+        let key = EdgeKey { minute, environment, from, to, kind, evidence, side };
         part.edge_stats.entry(key).or_default().merge(&reader.stats()?);
     }
     minute = 0;
@@ -227,7 +237,8 @@ fn read_part(bytes: &[u8]) -> Option<MapPart> {
 }
 
 /// What is left to read. Every read answers `None` at the end of the bytes.
-struct Reader<'a>(&'a [u8]);
+/// Version 1 has no accounts, outcomes and sums of durations.
+struct Reader<'a>(&'a [u8], u8);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, length: u64) -> Option<&'a [u8]> {
@@ -268,6 +279,11 @@ impl<'a> Reader<'a> {
 
     fn stats(&mut self) -> Option<Stats> {
         let (requests, errors) = (self.signed()?, self.signed()?);
+        let (mut outcomes, mut total_nano) = ([0; 3], 0);
+        if self.1 > 1 {
+            outcomes = [self.signed()?, self.signed()?, self.signed()?];
+            total_nano = self.signed()?;
+        }
         let mut durations = Sketch::default();
         let mut bucket = 0i32;
         for _ in 0..self.number()? {
@@ -277,6 +293,6 @@ impl<'a> Reader<'a> {
             }
             durations.add(bucket, self.signed()?);
         }
-        Some(Stats { requests, errors, durations })
+        Some(Stats { requests, errors, outcomes, total_nano, durations })
     }
 }

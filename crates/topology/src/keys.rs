@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 use ahash::AHashMap;
 use throughline_model::{AttrValue, SpanBatch, nested_to_json};
 
+use crate::xray::Outcome;
+
 macro_rules! keys {
     ($($name:ident = $text:literal,)*) => {
         /// An attribute that names a peer.
@@ -67,9 +69,22 @@ keys! {
     NetworkPeerAddress = "network.peer.address",
     NetworkPeerPort = "network.peer.port",
     NetSockPeerAddr = "net.sock.peer.addr",
+    AwsTopicArn = "aws.topic_arn",
+    AwsBucketNameUnderscored = "aws.bucket_name",
+    AwsTableNames = "aws.table_names",
+    AwsFunctionName = "aws.function_name",
+    AwsStateMachineArn = "aws.state_machine_arn",
+    HttpStatus = "http.response.status_code",
+    HttpStatusOld = "http.status_code",
+    XrayFault = "xray.fault",
+    XrayError = "xray.error",
+    XrayThrottle = "xray.throttle",
 }
 
 const COUNT: usize = KEYS.len();
+
+// One bit each says which of them a span has.
+const _: () = assert!(COUNT <= 64);
 
 static NUMBERS: LazyLock<AHashMap<&str, u8>> =
     LazyLock::new(|| KEYS.iter().map(|(text, key)| (*text, *key as u8 + 1)).collect());
@@ -85,34 +100,85 @@ impl BatchKeys {
 
     /// The attributes of a span that we read.
     pub(crate) fn attributes<'a>(&self, batch: &'a SpanBatch, row: usize) -> Attributes<'a> {
-        let mut found = [u32::MAX; COUNT];
+        let mut found = Attributes { batch, present: 0, places: [0; COUNT] };
         for index in batch.span_attrs(row).rev() {
             let key = self.0[batch.attr_key(index) as usize];
             if key != 0 {
                 // Backwards, so that the first of a key sent twice stays.
-                found[usize::from(key) - 1] = index;
+                found.present |= 1 << (key - 1);
+                found.places[usize::from(key) - 1] = index;
             }
         }
-        Attributes { batch, found }
+        found
     }
+}
+
+/// A bit for each of some keys.
+pub(crate) const fn mask(keys: &[Key]) -> u64 {
+    let (mut bits, mut at) = (0, 0);
+    while at < keys.len() {
+        bits |= 1 << keys[at] as u8;
+        at += 1;
+    }
+    bits
 }
 
 /// The attributes of one span, by key.
 pub(crate) struct Attributes<'a> {
     batch: &'a SpanBatch,
-    found: [u32; COUNT],
+    /// A bit for each key that the span has.
+    present: u64,
+    /// Where its value is.
+    places: [u32; COUNT],
 }
 
 impl<'a> Attributes<'a> {
     fn value(&self, key: Key) -> Option<AttrValue<'a>> {
-        let index = self.found[key as usize];
-        (index != u32::MAX).then(|| self.batch.attr_value(index))
+        self.has(key).then(|| self.batch.attr_value(self.places[key as usize]))
+    }
+
+    /// Whether it has any of some keys, given as [`mask`].
+    pub(crate) fn has_any(&self, mask: u64) -> bool {
+        self.present & mask != 0
+    }
+
+    fn has(&self, key: Key) -> bool {
+        self.present >> key as u8 & 1 == 1
+    }
+
+    /// Whether it has any of the attributes that we read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.present == 0
+    }
+
+    /// How the span ended: by its own flags if it came from X-Ray, else by its HTTP status, else
+    /// by whether it failed.
+    ///
+    /// **Rule:** X-Ray segment documents, `error`, `throttle`, `fault`; the collector's X-Ray
+    /// exporter, where the HTTP status comes before the span's.
+    pub(crate) fn outcome(&self, failed: bool) -> Outcome {
+        if self.is_true(Key::XrayFault) {
+            return Outcome::Fault;
+        }
+        if self.is_true(Key::XrayThrottle) {
+            return Outcome::Throttle;
+        }
+        if self.is_true(Key::XrayError) {
+            return Outcome::Error;
+        }
+        match self.number([Key::HttpStatus, Key::HttpStatusOld]) {
+            Some(429) => Outcome::Throttle,
+            Some(400..500) => Outcome::Error,
+            Some(500..600) => Outcome::Fault,
+            _ if failed => Outcome::Fault,
+            _ => Outcome::Ok,
+        }
     }
 
     /// The text of the first key that has one.
     pub(crate) fn text<const N: usize>(&self, keys: [Key; N]) -> Option<&'a str> {
-        keys.into_iter()
-            .find_map(|key| self.value(key)?.as_str().filter(|text| !text.trim().is_empty()))
+        let text = |key| self.value(key)?.as_str().filter(|text| !text.trim().is_empty());
+        keys.into_iter().filter(|key| self.has(*key)).find_map(text)
     }
 
     /// A text, or the first text of a list.
@@ -138,6 +204,6 @@ impl<'a> Attributes<'a> {
     }
 
     pub(crate) fn is_true(&self, key: Key) -> bool {
-        self.value(key) == Some(AttrValue::Bool(true))
+        self.has(key) && self.value(key) == Some(AttrValue::Bool(true))
     }
 }

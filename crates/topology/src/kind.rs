@@ -24,11 +24,13 @@ pub enum NodeKind {
     Rpc = 6,
     /// A function or state machine that sends no spans.
     Function = 7,
+    /// Whoever starts requests at a service: a browser, a script. On X-Ray's graph only.
+    Client = 8,
 }
 
 impl NodeKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Service,
         Self::Database,
         Self::Queue,
@@ -37,6 +39,7 @@ impl NodeKind {
         Self::External,
         Self::Rpc,
         Self::Function,
+        Self::Client,
     ];
 
     /// The kind of a stored number.
@@ -55,6 +58,7 @@ impl NodeKind {
             Self::External => "external",
             Self::Rpc => "rpc",
             Self::Function => "function",
+            Self::Client => "client",
         }
     }
 }
@@ -103,6 +107,16 @@ impl Evidence {
             Self::Inferred => "inferred",
         }
     }
+}
+
+/// Whose observation of a call is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub(crate) enum Side {
+    /// The span that was caused: how long the callee took. What the map shows.
+    Callee = 0,
+    /// The span that caused it: how long the caller waited; of a link, how old the message was.
+    Caller = 1,
 }
 
 impl Serialize for NodeKind {

@@ -14,9 +14,12 @@ mod part;
 mod peer;
 mod recorder;
 mod rules;
+mod sender;
 mod sketch;
 mod tables;
 mod view;
+pub mod xray;
+mod xray_map;
 
 pub use codec::DecodePartError;
 pub use kind::{EdgeKind, Evidence, NodeKind};

@@ -2,22 +2,23 @@
 
 use std::ops::Range;
 
-use throughline_model::{SpanBatch, SpanKind, StatusCode};
+use throughline_model::{ResourceRef, SpanBatch, SpanKind, StatusCode, xray};
 
 use crate::keys::BatchKeys;
-use crate::names::{NO_NODE, Names};
-use crate::part::{MapPart, OperationKey, Sample};
+use crate::names::{NO_NODE, Names, Sender};
+use crate::part::{MINUTE_NANOS, MapPart, OperationKey};
 use crate::peer::peer_of;
 use crate::recorder::Recorder;
 use crate::rules::{Changed, Rules};
-use crate::sketch::bucket_of;
+use crate::sender;
 use crate::tables::{FullId, MANY, Record, Seq, Tables, flag};
 use crate::view::minute_of;
+use crate::xray::Outcome;
 
 /// How much a [`Linker`] remembers.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkerLimits {
-    /// Spans, those that wait for a parent among them: 64 bytes each, and as much for the index.
+    /// Spans, those that wait for a parent among them: 76 bytes each, and as much for the index.
     pub spans_max: usize,
     /// Links of consumers to producers; about 60 bytes each.
     pub links_max: usize,
@@ -60,6 +61,8 @@ pub struct Linker {
     operations_folded: u64,
     /// Spans of this round that are new or have got their end, and where the slots were.
     changed: Vec<Changed>,
+    /// Spans of this round that had ended, and what a longer copy says.
+    longer: Vec<(Seq, Record)>,
     generation: u64,
     /// Hashes of id and parent id of the rows that were warmed.
     hashes: Vec<[u32; 2]>,
@@ -91,6 +94,7 @@ impl Linker {
             links_cut: 0,
             operations_folded: 0,
             changed: Vec::new(),
+            longer: Vec::new(),
             generation: 0,
             hashes: Vec::new(),
         }
@@ -132,7 +136,7 @@ impl Linker {
 
     /// What [`Linker::observe`] would give back, with nothing remembered.
     ///
-    /// Works on a copy of the tables, up to 35 MB with the default limits: milliseconds, so a
+    /// Works on a copy of the tables, up to 40 MB with the default limits: milliseconds, so a
     /// caller that asks often keeps the answer until there are new spans.
     pub fn preview(&self, batches: &[&SpanBatch]) -> MapPart {
         self.clone().observe(batches)
@@ -150,8 +154,9 @@ impl Linker {
 
     fn end_round(&mut self, recorder: &mut Recorder) {
         let changed = std::mem::take(&mut self.changed);
+        let longer = std::mem::take(&mut self.longer);
         let mut rules = Rules::new(&mut self.tables, &self.names, recorder);
-        self.changed = rules.count(changed, self.generation);
+        self.changed = rules.count(changed, longer, self.generation);
         self.tables.renew_when_worn();
     }
 
@@ -183,25 +188,40 @@ impl Linker {
         }
         let at = self.tables.claim((trace, id), hash);
         let known = self.tables.find(at, kind);
-        if let Some(known) = known
-            && (duration.is_none() || self.tables.span(known).is(flag::ENDED))
-        {
-            return;
+        let had_ended = known.is_some_and(|known| self.tables.span(known).is(flag::ENDED));
+        if let Some(known) = known {
+            // Of two that have ended, the one that lasts longer says more, as where pieces merge.
+            let lasts = duration.map(|duration| duration.max(0) as f32);
+            let is_news = match lasts {
+                None => false,
+                Some(lasts) => !had_ended || lasts > self.tables.span(known).duration,
+            };
+            if !is_news {
+                return;
+            }
         }
         let resource = batch.resources()[row] as usize;
         let mut record = Record::new(trace, id, span.parent_id().0, kind as u8);
         record.origin = door.origins[resource];
         record.minute = minute_of(span.start_unix_nano());
+        record.start_micros = micros_in_minute(span.start_unix_nano());
         record.set(flag::PARENT_IS_LOCAL, has_local_parent(span.flags()));
+        record.set(flag::ADOPTS, door.homeless[resource]);
         if let Some(duration) = duration {
-            record.bucket = bucket_of(duration) as u16;
+            let failed = span.status() == StatusCode::Error;
+            record.duration = duration.max(0) as f32;
             record.set(flag::ENDED, true);
-            record.set(flag::FAILED, span.status() == StatusCode::Error);
-            if matches!(kind, SpanKind::Client | SpanKind::Producer | SpanKind::Consumer) {
-                self.name_peer(door, row, kind, &mut record);
+            record.set(flag::FAILED, failed);
+            let outcome = match kind {
+                SpanKind::Internal | SpanKind::Unspecified if failed => Outcome::Fault,
+                SpanKind::Internal | SpanKind::Unspecified => Outcome::Ok,
+                _ => self.read_attributes(door, row, kind, &mut record),
+            };
+            record.set_outcome(outcome, flag::OUTCOME_SHIFT);
+            if had_ended {
+                return self.replace(known.unwrap_or_default(), record);
             }
-            let sample =
-                Sample { count: 1, failed: record.is(flag::FAILED), bucket: record.bucket };
+            let sample = record.sample(1);
             let key = OperationKey {
                 minute: record.minute,
                 environment: recorder.environment_number(&self.names, record.origin),
@@ -219,7 +239,8 @@ impl Linker {
                 (seq, parent.and_then(|parent| self.tables.slot(parent)))
             }
         };
-        if kind == SpanKind::Consumer && duration.is_some() {
+        let may_take = kind == SpanKind::Consumer || span.scope().name() == xray::SCOPE;
+        if may_take && duration.is_some() {
             self.take_links(seq, batch, row);
         }
         if !self.tables.span(seq).is(flag::DIRTY) {
@@ -228,17 +249,39 @@ impl Linker {
         }
     }
 
-    fn name_peer(&mut self, door: &BatchDoor<'_>, row: usize, kind: SpanKind, record: &mut Record) {
+    /// Keeps what a longer copy of a span says, to be counted at the end of the round. Among the
+    /// operations the first stays.
+    fn replace(&mut self, seq: Seq, record: Record) {
+        match self.longer.iter_mut().find(|(known, _)| *known == seq) {
+            Some((_, known)) if known.duration < record.duration => *known = record,
+            Some(_) => {}
+            None => self.longer.push((seq, record)),
+        }
+    }
+
+    /// Names the peer of a span, and says how it ended.
+    fn read_attributes(
+        &mut self,
+        door: &BatchDoor<'_>,
+        row: usize,
+        kind: SpanKind,
+        record: &mut Record,
+    ) -> Outcome {
         let attributes = door.keys.attributes(door.batch, row);
-        let Some(peer) = peer_of(kind, &attributes) else { return };
+        let outcome = attributes.outcome(record.is(flag::FAILED));
+        if kind == SpanKind::Server {
+            return outcome;
+        }
+        let Some(peer) = peer_of(kind, &attributes) else { return outcome };
         if kind == SpanKind::Consumer && !peer.is_destination {
-            return;
+            return outcome;
         }
         record.peer = self.names.node(peer.kind, &peer.name, &peer.system);
         if kind != SpanKind::Consumer {
             record.set(flag::ASYNC, peer.sends);
             record.set(flag::SENDS, peer.sends && peer.is_destination);
         }
+        outcome
     }
 
     fn take_links(&mut self, seq: Seq, batch: &SpanBatch, row: usize) {
@@ -288,6 +331,11 @@ impl Linker {
     }
 }
 
+/// The moment within its minute, in microseconds.
+fn micros_in_minute(unix_nano: i64) -> u32 {
+    (unix_nano.max(0) % MINUTE_NANOS / 1_000) as u32
+}
+
 /// Whether the sender says that the parent is in the same process.
 ///
 /// **Rule:** opentelemetry-proto, `trace.proto`, enum `SpanFlags`, the two masks "is remote".
@@ -297,12 +345,29 @@ fn has_local_parent(flags: u32) -> bool {
     flags & (HAS_IS_REMOTE | IS_REMOTE) == HAS_IS_REMOTE
 }
 
+fn sender_of(resource: ResourceRef<'_>) -> Sender<'_> {
+    Sender {
+        service: resource.service(),
+        system: sender::service_type(resource),
+        account: sender::account(resource).unwrap_or(""),
+        environment: resource.environment().unwrap_or(""),
+    }
+}
+
+/// Whoever sent subsegments of a function whose own segment we do not hold.
+///
+/// **Rule:** the X-Ray SDKs call it so in a Lambda function, and never send it.
+const FACADE: Sender<'static> =
+    Sender { service: "facade", system: xray::LAMBDA_FUNCTION, account: "", environment: "" };
+
 /// A batch and what is looked up once for all its spans.
 struct BatchDoor<'a> {
     batch: &'a SpanBatch,
     keys: BatchKeys,
     /// Origin by resource number.
     origins: Vec<u32>,
+    /// By resource number: an X-Ray subsegment's, which names no service.
+    homeless: Vec<bool>,
     /// The part's string numbers plus one, by resource and by string number.
     services: Vec<u32>,
     names: Vec<u32>,
@@ -311,11 +376,19 @@ struct BatchDoor<'a> {
 impl<'a> BatchDoor<'a> {
     fn new(batch: &'a SpanBatch, names: &mut Names) -> Self {
         let mut origins = vec![u32::MAX; batch.resource_count()];
+        let mut homeless = vec![false; origins.len()];
         for (row, resource) in batch.resources().iter().enumerate() {
             let origin = &mut origins[*resource as usize];
             if *origin == u32::MAX {
-                let sender = batch.span(row).resource();
-                *origin = names.origin(sender.service(), sender.environment().unwrap_or(""));
+                let span = batch.span(row);
+                let resource_is_empty = span.resource().attributes().len() == 0;
+                let sender = if resource_is_empty && span.scope().name() == xray::SCOPE {
+                    homeless[*resource as usize] = true;
+                    FACADE
+                } else {
+                    sender_of(span.resource())
+                };
+                *origin = names.origin(sender);
             }
         }
         Self {
@@ -323,6 +396,7 @@ impl<'a> BatchDoor<'a> {
             keys: BatchKeys::of(batch),
             services: vec![0; origins.len()],
             origins,
+            homeless,
             names: vec![0; batch.string_count()],
         }
     }

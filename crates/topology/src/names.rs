@@ -13,13 +13,12 @@ pub const OTHER: &str = "(other)";
 /// The node number that means "no node".
 pub(crate) const NO_NODE: u32 = 0;
 
-/// A node as its text. The strings of one entry lie together: `kind system NUL name`.
+/// Nodes and origins by number. The key of a node is its text: `kind system NUL account NUL name`.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     nodes: Vec<Entry>,
     node_numbers: AHashMap<Box<[u8]>, u32>,
-    /// Service node and environment, by origin number.
-    origins: Vec<(u32, Box<str>)>,
+    origins: Vec<Origin>,
     origin_numbers: AHashMap<(u32, Box<str>), u32>,
     scratch: Vec<u8>,
     names_max: usize,
@@ -32,6 +31,26 @@ pub(crate) struct Entry {
     pub(crate) kind: NodeKind,
     pub(crate) name: Box<str>,
     pub(crate) system: Box<str>,
+    pub(crate) account: Box<str>,
+}
+
+/// Who sends spans.
+#[derive(Clone, Debug)]
+struct Origin {
+    /// The service's node.
+    service: u32,
+    /// The node of the clients that start requests at the service.
+    client: u32,
+    environment: Box<str>,
+}
+
+/// What a sender says of itself: its name, its type in X-Ray's words, its account.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sender<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) system: &'a str,
+    pub(crate) account: &'a str,
+    pub(crate) environment: &'a str,
 }
 
 /// New numbers by old number; `u32::MAX` where a name was dropped.
@@ -61,16 +80,24 @@ impl Names {
         self.origins.clear();
         self.origin_numbers.clear();
         // Takes number 0, which no span can name.
-        let nobody = Entry { kind: NodeKind::External, name: "".into(), system: "".into() };
+        let empty = || Box::<str>::from("");
+        let kind = NodeKind::External;
+        let nobody = Entry { kind, name: empty(), system: empty(), account: empty() };
         self.nodes.push(nobody);
     }
 
     /// The number of a node, new if need be.
     pub(crate) fn node(&mut self, kind: NodeKind, name: &str, system: &str) -> u32 {
-        let name = clipped(name);
+        self.node_in(kind, name, system, "")
+    }
+
+    fn node_in(&mut self, kind: NodeKind, name: &str, system: &str, account: &str) -> u32 {
+        let (name, system, account) = (clipped(name), clipped(system), clipped(account));
         self.scratch.clear();
         self.scratch.push(kind as u8);
         self.scratch.extend_from_slice(system.as_bytes());
+        self.scratch.push(0);
+        self.scratch.extend_from_slice(account.as_bytes());
         self.scratch.push(0);
         self.scratch.extend_from_slice(name.as_bytes());
         if let Some(number) = self.node_numbers.get(self.scratch.as_slice()) {
@@ -78,18 +105,20 @@ impl Names {
         }
         if self.nodes.len() >= self.names_max && name != OTHER {
             self.folded += 1;
-            return self.node(kind, OTHER, "");
+            return self.node_in(kind, OTHER, "", "");
         }
         let number = self.nodes.len() as u32;
         self.node_numbers.insert(self.scratch.as_slice().into(), number);
-        self.nodes.push(Entry { kind, name: name.into(), system: system.into() });
+        let (name, system, account) = (name.into(), system.into(), account.into());
+        self.nodes.push(Entry { kind, name, system, account });
         number
     }
 
     /// The number of a sender, new if need be.
-    pub(crate) fn origin(&mut self, service: &str, environment: &str) -> u32 {
-        let node = self.node(NodeKind::Service, service, "");
-        let mut key = (node, clipped(environment).into());
+    pub(crate) fn origin(&mut self, sender: Sender<'_>) -> u32 {
+        let Sender { service, system, account, environment } = sender;
+        let node = self.node_in(NodeKind::Service, service, system, account);
+        let mut key: (u32, Box<str>) = (node, clipped(environment).into());
         if let Some(number) = self.origin_numbers.get(&key) {
             return *number;
         }
@@ -101,7 +130,8 @@ impl Names {
             }
         }
         let number = self.origins.len() as u32;
-        self.origins.push(key.clone());
+        let client = self.node_in(NodeKind::Client, service, system, account);
+        self.origins.push(Origin { service: node, client, environment: key.1.clone() });
         self.origin_numbers.insert(key, number);
         number
     }
@@ -112,11 +142,16 @@ impl Names {
 
     /// The service node of a sender.
     pub(crate) fn service(&self, origin: u32) -> u32 {
-        self.origins[origin as usize].0
+        self.origins[origin as usize].service
+    }
+
+    /// The node of the clients of a sender.
+    pub(crate) fn client(&self, origin: u32) -> u32 {
+        self.origins[origin as usize].client
     }
 
     pub(crate) fn environment(&self, origin: u32) -> &str {
-        &self.origins[origin as usize].1
+        &self.origins[origin as usize].environment
     }
 
     pub(crate) fn node_count(&self) -> usize {
@@ -137,18 +172,21 @@ impl Names {
         let old_nodes = std::mem::take(&mut self.nodes);
         let old_origins = std::mem::take(&mut self.origins);
         self.clear();
-        for ((node, _), _) in old_origins.iter().zip(origins).filter(|(_, used)| **used) {
-            nodes[*node as usize] = true;
+        for (origin, _) in old_origins.iter().zip(origins).filter(|(_, used)| **used) {
+            nodes[origin.service as usize] = true;
+            nodes[origin.client as usize] = true;
         }
         let mut renumbered = Renumbered { nodes: vec![NO_NODE], origins: Vec::new() };
         for (entry, used) in old_nodes.iter().zip(&*nodes).skip(1) {
-            let number =
-                if *used { self.node(entry.kind, &entry.name, &entry.system) } else { u32::MAX };
+            let Entry { kind, name, system, account } = entry;
+            let number = if *used { self.node_in(*kind, name, system, account) } else { u32::MAX };
             renumbered.nodes.push(number);
         }
-        for ((node, environment), used) in old_origins.iter().zip(origins) {
-            let service = &old_nodes[*node as usize].name;
-            let number = if *used { self.origin(service, environment) } else { u32::MAX };
+        for (origin, used) in old_origins.iter().zip(origins) {
+            let Entry { name: service, system, account, .. } = &old_nodes[origin.service as usize];
+            let environment = &origin.environment;
+            let sender = Sender { service, system, account, environment };
+            let number = if *used { self.origin(sender) } else { u32::MAX };
             renumbered.origins.push(number);
         }
         renumbered
@@ -177,9 +215,10 @@ mod tests {
 
     #[test]
     fn names_beyond_the_bound_become_other_until_unused_ones_are_dropped() {
-        let mut names = Names::new(4);
+        let mut names = Names::new(5);
         let a = names.node(NodeKind::External, "a", "");
-        let origin = names.origin("web", "prod");
+        let web = Sender { service: "web", system: "", account: "", environment: "prod" };
+        let origin = names.origin(web);
         names.node(NodeKind::External, "b", "");
         let beyond = names.node(NodeKind::External, "c", "");
         assert_eq!((&*names.entry(beyond).name, names.folded), (OTHER, 1));

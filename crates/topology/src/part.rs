@@ -8,8 +8,9 @@ use std::sync::Arc;
 use ahash::AHashMap;
 
 use crate::NodeKind;
-use crate::kind::{EdgeKind, Evidence};
-use crate::sketch::Sketch;
+use crate::kind::{EdgeKind, Evidence, Side};
+use crate::sketch::{Sketch, bucket_of};
+use crate::xray::Outcome;
 
 /// Nanoseconds of a minute, the grain of time of the map.
 pub(crate) const MINUTE_NANOS: i64 = 60_000_000_000;
@@ -29,12 +30,13 @@ pub struct MapPart {
     pub(crate) operation_stats: AHashMap<OperationKey, Stats>,
 }
 
-/// What a node is called, by string numbers. `system` is the empty string when there is none.
+/// What a node is called, by string numbers; the empty string where there is nothing to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NodeName {
     pub(crate) kind: NodeKind,
     pub(crate) name: u32,
     pub(crate) system: u32,
+    pub(crate) account: u32,
 }
 
 /// `node` is a node number, `environment` a string number, `minute` counts from the epoch.
@@ -53,6 +55,7 @@ pub(crate) struct EdgeKey {
     pub(crate) to: u32,
     pub(crate) kind: EdgeKind,
     pub(crate) evidence: Evidence,
+    pub(crate) side: Side,
 }
 
 /// `service` and `name` are string numbers, `kind` is a span kind's number.
@@ -70,6 +73,10 @@ pub(crate) struct OperationKey {
 pub(crate) struct Stats {
     pub(crate) requests: i64,
     pub(crate) errors: i64,
+    /// Those that ended in [`Outcome::Error`], [`Outcome::Throttle`], [`Outcome::Fault`].
+    pub(crate) outcomes: [i64; 3],
+    /// The sum of the durations, in nanoseconds.
+    pub(crate) total_nano: i64,
     pub(crate) durations: Sketch,
 }
 
@@ -78,7 +85,8 @@ pub(crate) struct Stats {
 pub(crate) struct Sample {
     pub(crate) count: i64,
     pub(crate) failed: bool,
-    pub(crate) bucket: u16,
+    pub(crate) outcome: Outcome,
+    pub(crate) nanos: i64,
 }
 
 impl Stats {
@@ -87,17 +95,30 @@ impl Stats {
         if sample.failed {
             self.errors = self.errors.wrapping_add(sample.count);
         }
-        self.durations.add(i32::from(sample.bucket), sample.count);
+        if sample.outcome != Outcome::Ok {
+            let sum = &mut self.outcomes[sample.outcome as usize - 1];
+            *sum = sum.wrapping_add(sample.count);
+        }
+        self.total_nano = self.total_nano.wrapping_add(sample.nanos.wrapping_mul(sample.count));
+        self.durations.add(bucket_of(sample.nanos), sample.count);
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
         self.requests = self.requests.wrapping_add(other.requests);
         self.errors = self.errors.wrapping_add(other.errors);
+        for (sum, more) in self.outcomes.iter_mut().zip(other.outcomes) {
+            *sum = sum.wrapping_add(more);
+        }
+        self.total_nano = self.total_nano.wrapping_add(other.total_nano);
         self.durations.merge(&other.durations);
     }
 
     pub(crate) fn is_zero(&self) -> bool {
-        self.requests == 0 && self.errors == 0 && self.durations.buckets().next().is_none()
+        self.requests == 0
+            && self.errors == 0
+            && self.outcomes == [0; 3]
+            && self.total_nano == 0
+            && self.durations.buckets().next().is_none()
     }
 }
 
@@ -108,7 +129,11 @@ impl MapPart {
         let nodes: Vec<u32> = other
             .nodes
             .iter()
-            .map(|n| self.node(n.kind, strings[n.name as usize], strings[n.system as usize]))
+            .map(|n| {
+                let [name, system, account] =
+                    [n.name, n.system, n.account].map(|text| strings[text as usize]);
+                self.node(NodeName { kind: n.kind, name, system, account })
+            })
             .collect();
         for (key, stats) in &other.node_stats {
             let environment = strings[key.environment as usize];
@@ -169,8 +194,7 @@ impl MapPart {
         })
     }
 
-    pub(crate) fn node(&mut self, kind: NodeKind, name: u32, system: u32) -> u32 {
-        let name = NodeName { kind, name, system };
+    pub(crate) fn node(&mut self, name: NodeName) -> u32 {
         *self.node_numbers.entry(name).or_insert_with(|| {
             self.nodes.push(name);
             self.nodes.len() as u32 - 1

@@ -11,8 +11,8 @@ use throughline_model::SpanKind;
 
 use crate::NodeKind;
 use crate::host::{host_name, host_of_url};
-use crate::keys::Attributes;
 use crate::keys::Key as K;
+use crate::keys::{Attributes, mask};
 
 /// A node that a span names.
 #[derive(Debug, PartialEq)]
@@ -29,6 +29,9 @@ pub(crate) struct Peer<'a> {
 
 /// The peer that a span names, if it names one.
 pub(crate) fn peer_of<'a>(kind: SpanKind, attributes: &Attributes<'a>) -> Option<Peer<'a>> {
+    if attributes.is_empty() {
+        return None;
+    }
     let mut peer = resource_peer(attributes);
     if kind == SpanKind::Producer {
         let peer = peer.get_or_insert_with(|| Peer::new(NodeKind::Queue, "", ""));
@@ -59,13 +62,52 @@ impl<'a> Peer<'a> {
 }
 
 fn resource_peer<'a>(attributes: &Attributes<'a>) -> Option<Peer<'a>> {
-    aws_resource(attributes)
-        .or_else(|| messaging(attributes))
-        .or_else(|| database(attributes))
-        .or_else(|| aws_service(attributes))
-        .or_else(|| rpc(attributes))
+    // Most spans have the keys of one or two kinds: asking for a whole kind at once is cheap.
+    let when = |mask, peer: fn(&Attributes<'a>) -> Option<Peer<'a>>| {
+        if attributes.has_any(mask) { peer(attributes) } else { None }
+    };
+    when(AWS_RESOURCE, aws_resource)
+        .or_else(|| when(MESSAGING, messaging))
+        .or_else(|| when(DATABASE, database))
+        .or_else(|| when(RPC, aws_service))
+        .or_else(|| when(RPC, rpc))
         .or_else(|| address(attributes).map(|name| Peer::new(NodeKind::External, name, "")))
 }
+
+const AWS_RESOURCE: u64 = mask(&[
+    K::AwsSqsQueueUrl,
+    K::AwsSqsQueueUrlOld,
+    K::AwsQueueUrl,
+    K::AwsQueueUrlDotted,
+    K::AwsQueueName,
+    K::AwsSnsTopicArn,
+    K::AwsSnsTopicArnOld,
+    K::AwsTopicArn,
+    K::AwsKinesisStreamName,
+    K::AwsKinesisStreamNameDotted,
+    K::AwsStreamName,
+    K::AwsEventBusName,
+    K::AwsS3Bucket,
+    K::AwsBucketName,
+    K::AwsBucketNameUnderscored,
+    K::AwsDynamodbTableNames,
+    K::AwsTableName,
+    K::AwsTableNames,
+    K::AwsSfnStateMachineArn,
+    K::AwsSfnStateMachineArnOld,
+    K::AwsStateMachineArn,
+    K::FaasInvokedName,
+    K::AwsFunctionName,
+]);
+const MESSAGING: u64 = mask(&[
+    K::MessagingDestinationTemplate,
+    K::MessagingDestinationName,
+    K::MessagingDestination,
+    K::MessagingDestinationTemporary,
+    K::MessagingDestinationAnonymous,
+]);
+const DATABASE: u64 = mask(&[K::DbSystemName, K::DbSystem]);
+const RPC: u64 = mask(&[K::RpcSystem, K::RpcSystemName]);
 
 /// A resource of AWS that the span names itself.
 ///
@@ -73,9 +115,11 @@ fn resource_peer<'a>(attributes: &Attributes<'a>) -> Option<Peer<'a>> {
 /// distributions use.
 fn aws_resource<'a>(attributes: &Attributes<'a>) -> Option<Peer<'a>> {
     let url_keys = [K::AwsSqsQueueUrl, K::AwsSqsQueueUrlOld, K::AwsQueueUrl, K::AwsQueueUrlDotted];
-    let arn_keys = [K::AwsSnsTopicArn, K::AwsSnsTopicArnOld];
+    let arn_keys = [K::AwsSnsTopicArn, K::AwsSnsTopicArnOld, K::AwsTopicArn];
     let stream_keys = [K::AwsKinesisStreamName, K::AwsKinesisStreamNameDotted, K::AwsStreamName];
-    let machine_keys = [K::AwsSfnStateMachineArn, K::AwsSfnStateMachineArnOld];
+    let machine_keys =
+        [K::AwsSfnStateMachineArn, K::AwsSfnStateMachineArnOld, K::AwsStateMachineArn];
+    let bucket_keys = [K::AwsS3Bucket, K::AwsBucketName, K::AwsBucketNameUnderscored];
     let mut peer = if let Some(url) = attributes.text(url_keys) {
         Peer::destination(NodeKind::Queue, last_segment(url), "aws_sqs")
     } else if let Some(name) = attributes.text([K::AwsQueueName]) {
@@ -86,11 +130,12 @@ fn aws_resource<'a>(attributes: &Attributes<'a>) -> Option<Peer<'a>> {
         Peer::destination(NodeKind::Stream, last_segment(name), "aws_kinesis")
     } else if let Some(name) = attributes.text([K::AwsEventBusName]) {
         Peer::destination(NodeKind::Topic, last_segment(name), "aws_eventbridge")
-    } else if let Some(name) = attributes.text([K::AwsS3Bucket, K::AwsBucketName]) {
+    } else if let Some(name) = attributes.text(bucket_keys) {
         Peer::new(NodeKind::External, name, "s3")
     } else if let Some(name) = attributes
         .first_text(K::AwsDynamodbTableNames)
         .or_else(|| attributes.first_text(K::AwsTableName))
+        .or_else(|| attributes.first_text(K::AwsTableNames))
     {
         Peer::new(NodeKind::Database, name, "dynamodb")
     } else if let Some(arn) = attributes.text(machine_keys) {
@@ -102,6 +147,8 @@ fn aws_resource<'a>(attributes: &Attributes<'a>) -> Option<Peer<'a>> {
             provider => provider.unwrap_or(""),
         };
         Peer::new(NodeKind::Function, function_name(name), system)
+    } else if let Some(name) = attributes.text([K::AwsFunctionName]) {
+        Peer::new(NodeKind::Function, function_name(name), "aws_lambda")
     } else {
         return None;
     };

@@ -2,9 +2,9 @@
 
 use ahash::{AHashMap, AHashSet};
 
-use crate::kind::{EdgeKind, Evidence};
+use crate::kind::{EdgeKind, Evidence, Side};
 use crate::names::{Names, OTHER};
-use crate::part::{EdgeKey, MapPart, NodeKey, OperationKey, Sample};
+use crate::part::{EdgeKey, MapPart, NodeKey, NodeName, OperationKey, Sample};
 use crate::tables::{Record, flag};
 
 /// A part that is being written, with the numbers it gave to the linker's names.
@@ -57,16 +57,28 @@ impl Recorder {
         let environment = self.environment_number(names, span.origin);
         let node = self.node_number(names, node);
         let key = NodeKey { minute: span.minute, environment, node };
-        self.part.node_stats.entry(key).or_default().add(sample(span, count));
+        self.part.node_stats.entry(key).or_default().add(span.sample(count));
     }
 
-    /// Counts a span at an edge; `count` is -1 to take it back.
+    /// Counts a span at an edge, on its own side.
     pub(crate) fn edge(&mut self, names: &Names, span: &Record, edge: EdgeEnds, count: i64) {
+        self.edge_seen_by(names, span, edge, Side::Callee, span.sample(count));
+    }
+
+    /// Counts a span at an edge, as one side saw it.
+    pub(crate) fn edge_seen_by(
+        &mut self,
+        names: &Names,
+        span: &Record,
+        edge: EdgeEnds,
+        side: Side,
+        sample: Sample,
+    ) {
         let environment = self.environment_number(names, span.origin);
         let (from, to) = (self.node_number(names, edge.from), self.node_number(names, edge.to));
         let EdgeEnds { kind, evidence, .. } = edge;
-        let key = EdgeKey { minute: span.minute, environment, from, to, kind, evidence };
-        self.part.edge_stats.entry(key).or_default().add(sample(span, count));
+        let key = EdgeKey { minute: span.minute, environment, from, to, kind, evidence, side };
+        self.part.edge_stats.entry(key).or_default().add(sample);
     }
 
     fn node_number(&mut self, names: &Names, node: u32) -> u32 {
@@ -76,8 +88,9 @@ impl Recorder {
         let known = &mut self.nodes[node as usize];
         if *known == 0 {
             let entry = names.entry(node);
-            let (name, system) = (self.part.intern(&entry.name), self.part.intern(&entry.system));
-            *known = self.part.node(entry.kind, name, system) + 1;
+            let [name, system, account] =
+                [&entry.name, &entry.system, &entry.account].map(|text| self.part.intern(text));
+            *known = self.part.node(NodeName { kind: entry.kind, name, system, account }) + 1;
         }
         *known - 1
     }
@@ -103,6 +116,10 @@ pub(crate) struct EdgeEnds {
     pub(crate) evidence: Evidence,
 }
 
-fn sample(span: &Record, count: i64) -> Sample {
-    Sample { count, failed: span.is(flag::FAILED), bucket: span.bucket }
+impl Record {
+    /// What it weighs; `count` is -1 to take it back.
+    pub(crate) fn sample(&self, count: i64) -> Sample {
+        let (failed, outcome) = (self.is(flag::FAILED), self.outcome());
+        Sample { count, failed, outcome, nanos: self.duration as i64 }
+    }
 }

@@ -7,10 +7,12 @@
 
 use throughline_model::SpanKind;
 
-use crate::kind::{EdgeKind, Evidence};
+use crate::kind::{EdgeKind, Evidence, Side};
 use crate::names::{NO_NODE, Names};
+use crate::part::Sample;
 use crate::recorder::{EdgeEnds, Recorder};
 use crate::tables::{FullId, MANY, Record, Seq, SlotAt, Tables, flag};
+use crate::xray::Outcome;
 
 /// One round of linking and counting.
 pub(crate) struct Rules<'a> {
@@ -54,7 +56,7 @@ impl Changed {
 }
 
 /// What a span counts for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Wanted {
     is_entry: bool,
     is_call: bool,
@@ -62,6 +64,8 @@ struct Wanted {
     edge_from: u32,
     edge_is_async: bool,
     edge_is_inferred: bool,
+    /// How long the caller waited, in nanoseconds, and how that ended for it.
+    caller: (f32, Outcome),
 }
 
 impl<'a> Rules<'a> {
@@ -74,13 +78,31 @@ impl<'a> Rules<'a> {
     }
 
     /// Links the changed spans to their neighbours and counts whom that concerns. The spans have
-    /// [`flag::DIRTY`]; their slots are those of `generation`. Gives the vector back, empty, to
-    /// be used again.
-    pub(crate) fn count(&mut self, mut changed: Vec<Changed>, generation: u64) -> Vec<Changed> {
+    /// [`flag::DIRTY`]; their slots are those of `generation`. `longer`
+    /// holds spans that are known, and what a copy that lasts longer says. Gives the vector back,
+    /// empty, to be used again.
+    pub(crate) fn count(
+        &mut self,
+        mut changed: Vec<Changed>,
+        longer: Vec<(Seq, Record)>,
+        generation: u64,
+    ) -> Vec<Changed> {
         if self.tables.generation != generation {
             changed.iter_mut().for_each(|span| *span = Changed::somewhere(span.seq));
         }
         self.dirty = changed;
+        for (seq, record) in longer {
+            if self.tables.has_span(seq) {
+                self.take_back(seq);
+                self.tables.span_mut(seq).become_longer(record);
+                self.mark(seq);
+            }
+        }
+        if self.tables.has_homeless {
+            for at in 0..self.dirty.len() {
+                self.find_home(self.dirty[at]);
+            }
+        }
         for at in 0..self.dirty.len() {
             self.meet_neighbours(self.dirty[at]);
         }
@@ -92,6 +114,73 @@ impl<'a> Rules<'a> {
             }
         }
         dirty
+    }
+
+    /// Gives a span without a service that of its parent, and its children that of the span.
+    fn find_home(&mut self, changed: Changed) {
+        if !self.tables.has_span(changed.seq) {
+            return;
+        }
+        let span = *self.tables.span(changed.seq);
+        if span.is_homeless() {
+            let parent_at = changed.parent_slot(self.tables, &span);
+            let Some(parent) = self.parent_of(changed, &span, parent_at) else {
+                return self.stand_in(&span, parent_at);
+            };
+            let parent = self.tables.span(parent);
+            if parent.is_homeless() {
+                return;
+            }
+            let origin = parent.origin;
+            self.move_in(changed.seq, origin);
+        }
+        let origin = self.tables.span(changed.seq).origin;
+        let mut parents = vec![span.full_id()];
+        while let Some(id) = parents.pop() {
+            let mut next = self.tables.slot(id).and_then(|at| self.tables.first_child(at));
+            while let Some(child) = next {
+                next = self.tables.next_sibling(child);
+                self.mark(child);
+                if self.tables.span(child).is_homeless() {
+                    self.move_in(child, origin);
+                    parents.push(self.tables.span(child).full_id());
+                }
+            }
+        }
+    }
+
+    /// Puts somebody in the place of a parent that did not come, at the first of the minutes in
+    /// which it is missed.
+    fn stand_in(&mut self, span: &Record, parent_at: Option<SlotAt>) {
+        let Some(parent_at) = parent_at else { return };
+        match self.tables.first_span(parent_at) {
+            None => {
+                let seq = self.tables.push_stand_in(parent_at, span);
+                self.mark(seq);
+            }
+            Some(seq) if self.tables.span(seq).minute > span.minute => {
+                self.take_back(seq);
+                self.tables.span_mut(seq).minute = span.minute;
+                self.mark(seq);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Takes back all that a span counted for.
+    fn take_back(&mut self, seq: Seq) {
+        let span = *self.tables.span(seq);
+        self.write(&span, &Wanted::counted(&span), &Wanted::default(), -1);
+        self.remember(seq, &Wanted::default());
+    }
+
+    /// Gives a span that had no service one.
+    fn move_in(&mut self, seq: Seq, origin: u32) {
+        self.take_back(seq);
+        let span = self.tables.span_mut(seq);
+        span.origin = origin;
+        span.set(flag::ADOPTED, true);
+        self.mark(seq);
     }
 
     /// Tells a span and its neighbours of each other.
@@ -141,6 +230,9 @@ impl<'a> Rules<'a> {
             return;
         }
         let (above, below) = (self.tables.span(parent), self.tables.span(child));
+        if above.is(flag::STAND_IN) || below.is(flag::STAND_IN) {
+            return;
+        }
         let same_service = self.same_service(above, below);
         let is_child = below.full_parent() == Some(above.full_id());
         let answered = below.is_called()
@@ -213,10 +305,18 @@ impl<'a> Rules<'a> {
         }
         let parent_at = changed.parent_slot(self.tables, &span);
         let parent = self.parent_of(changed, &span, parent_at).map(|seq| self.tables.span(seq));
-        let mut wanted = self.wanted(&span, parent);
+        let mut wanted = if span.is(flag::STAND_IN) {
+            self.wanted_of_stand_in(seq, &span)
+        } else {
+            self.wanted(&span, parent)
+        };
         wanted.is_call = self.is_call(&span, parent_at);
-        let has_linked = span.is(flag::HAS_LINKS) && self.recount_links(seq, &span, &wanted);
-        if has_linked && wanted.edge_is_inferred {
+        let has_linked = span.is(flag::HAS_LINKS)
+            && !span.is_homeless()
+            && self.recount_links(seq, &span, &wanted);
+        let is_guess =
+            wanted.edge_is_inferred || wanted.edge_from == self.names.client(span.origin);
+        if has_linked && is_guess {
             wanted.edge_from = NO_NODE;
             (wanted.edge_is_async, wanted.edge_is_inferred) = (false, false);
         }
@@ -226,8 +326,15 @@ impl<'a> Rules<'a> {
         }
         self.write(&span, &counted, &wanted, -1);
         self.write(&span, &wanted, &counted, 1);
+        self.remember(seq, &wanted);
+    }
+
+    /// Notes on a span what it counts for now.
+    fn remember(&mut self, seq: Seq, wanted: &Wanted) {
         let span = self.tables.span_mut(seq);
         span.edge_from = wanted.edge_from;
+        span.caller_duration = wanted.caller.0;
+        span.set_outcome(wanted.caller.1, flag::CALLER_OUTCOME_SHIFT);
         span.set(flag::IS_ENTRY, wanted.is_entry);
         span.set(flag::IS_CALL, wanted.is_call);
         span.set(flag::EDGE_ASYNC, wanted.edge_is_async);
@@ -247,19 +354,40 @@ impl<'a> Rules<'a> {
             self.recorder.node(self.names, span, span.peer, count);
             self.recorder.edge(self.names, span, edge, count);
         }
-        if this.edge_from != NO_NODE && this.edge() != other.edge() {
-            let edge = EdgeEnds {
-                from: this.edge_from,
-                to: service,
-                kind: if this.edge_is_async { EdgeKind::Async } else { EdgeKind::Sync },
-                evidence: if this.edge_is_inferred { Evidence::Inferred } else { Evidence::Parent },
-            };
+        if this.edge_from == NO_NODE {
+            return;
+        }
+        let edge = EdgeEnds {
+            from: this.edge_from,
+            to: service,
+            kind: if this.edge_is_async { EdgeKind::Async } else { EdgeKind::Sync },
+            evidence: if this.edge_is_inferred { Evidence::Inferred } else { Evidence::Parent },
+        };
+        if this.edge() != other.edge() {
             self.recorder.edge(self.names, span, edge, count);
         }
+        let has_caller = !this.edge_is_inferred && edge.from != self.names.client(span.origin);
+        if has_caller && (this.edge(), this.caller) != (other.edge(), other.caller) {
+            let (nanos, outcome) = (this.caller.0 as i64, this.caller.1);
+            let sample = Sample { count, failed: outcome != Outcome::Ok, outcome, nanos };
+            self.recorder.edge_seen_by(self.names, span, edge, Side::Caller, sample);
+        }
+    }
+
+    /// A stand-in is a request of its function until somebody with its id comes.
+    fn wanted_of_stand_in(&self, seq: Seq, span: &Record) -> Wanted {
+        if self.tables.spans_at(self.tables.slot(span.full_id())).any(|other| other != seq) {
+            return Wanted::default();
+        }
+        let edge_from = self.names.client(span.origin);
+        Wanted { is_entry: true, edge_from, ..Wanted::default() }
     }
 
     /// The rule for entries and edges. `span` has ended.
     fn wanted(&self, span: &Record, parent: Option<&Record>) -> Wanted {
+        if span.is_homeless() {
+            return Wanted::default();
+        }
         let mut wanted = Wanted {
             is_entry: span.is_called()
                 || match parent {
@@ -273,6 +401,8 @@ impl<'a> Rules<'a> {
             if span.kind() == SpanKind::Consumer && span.peer != NO_NODE {
                 wanted.edge_from = span.peer;
                 (wanted.edge_is_async, wanted.edge_is_inferred) = (true, true);
+            } else if wanted.is_entry && span.kind() != SpanKind::Consumer {
+                wanted.edge_from = self.names.client(span.origin);
             }
             return wanted;
         };
@@ -296,6 +426,11 @@ impl<'a> Rules<'a> {
             wanted.edge_from = self.names.service(parent.origin);
             wanted.edge_is_async =
                 span.kind() == SpanKind::Consumer || parent.kind() == SpanKind::Producer;
+        }
+        if wanted.edge_from != NO_NODE {
+            let waits = parent.is_caller() && parent.is(flag::ENDED);
+            let observed = if waits { parent } else { span };
+            wanted.caller = (observed.duration, observed.outcome());
         }
         wanted
     }
@@ -327,7 +462,8 @@ impl<'a> Rules<'a> {
                 return Some(caller);
             }
         }
-        let parents = self.tables.spans_at(parent_at).filter(|s| *s != changed.seq);
+        let is_sent = |s: &Seq| *s != changed.seq && !self.tables.span(*s).is(flag::STAND_IN);
+        let parents = self.tables.spans_at(parent_at).filter(is_sent);
         parents.min_by_key(|s| {
             let parent = self.tables.span(*s);
             let distance = match parent.kind() {
@@ -352,43 +488,54 @@ impl<'a> Rules<'a> {
         let mut any = false;
         for link_seq in self.tables.links_from(seq) {
             let link = *self.tables.link(link_seq);
-            let found = self.linked_from(span, link.target);
+            let (found, age) = self.linked_from(span, link.target);
             any |= found != NO_NODE;
             let from = if found == NO_NODE || seen.contains(&found) { NO_NODE } else { found };
             seen.push(found);
-            if from == link.edge_from {
+            if (from, age) == (link.edge_from, link.age) {
                 continue;
             }
-            for (from, count) in [(link.edge_from, -1), (from, 1)] {
+            for (from, age, count) in [(link.edge_from, link.age, -1), (from, age, 1)] {
                 if from != NO_NODE {
                     let (kind, evidence) = (EdgeKind::Async, Evidence::Link);
                     let to = self.names.service(span.origin);
                     let edge = EdgeEnds { from, to, kind, evidence };
+                    let (failed, outcome) = (false, Outcome::Ok);
+                    let sample = Sample { count, failed, outcome, nanos: age as i64 };
                     self.recorder.edge(self.names, span, edge, count);
+                    self.recorder.edge_seen_by(self.names, span, edge, Side::Caller, sample);
                 }
             }
-            self.tables.link_mut(link_seq).edge_from = from;
+            let link = self.tables.link_mut(link_seq);
+            (link.edge_from, link.age) = (from, age);
         }
         any
     }
 
-    /// The node that a link's target stands for: its destination, else its service if another.
-    fn linked_from(&self, span: &Record, target: FullId) -> u32 {
+    /// The node that a link's target stands for: its destination, else its service if another;
+    /// and how old its message was when the span began, in nanoseconds.
+    fn linked_from(&self, span: &Record, target: FullId) -> (u32, f32) {
         let sender = self
             .tables
             .spans_at(self.tables.slot(target))
             .map(|seq| self.tables.span(seq))
             .filter(|s| s.kind() == SpanKind::Producer || s.is(flag::SENDS))
             .max_by_key(|s| s.kind());
-        match sender {
-            Some(sender) if sender.is(flag::SENDS) => sender.peer,
-            Some(sender) if !self.same_service(sender, span) => self.names.service(sender.origin),
-            _ => NO_NODE,
-        }
+        let Some(sender) = sender else { return (NO_NODE, 0.0) };
+        let age = span.micros_after(sender) * 1_000.0 - f64::from(sender.duration);
+        let from = match sender {
+            sender if sender.is(flag::SENDS) => sender.peer,
+            sender if !self.same_service(sender, span) => self.names.service(sender.origin),
+            _ => return (NO_NODE, 0.0),
+        };
+        (from, age.max(0.0) as f32)
     }
 
+    /// Whether they belong together. Who has no service yet belongs to whoever is near.
     fn same_service(&self, a: &Record, b: &Record) -> bool {
-        self.names.service(a.origin) == self.names.service(b.origin)
+        a.is_homeless()
+            || b.is_homeless()
+            || self.names.service(a.origin) == self.names.service(b.origin)
     }
 }
 
@@ -401,6 +548,7 @@ impl Wanted {
             edge_from: span.edge_from,
             edge_is_async: span.is(flag::EDGE_ASYNC),
             edge_is_inferred: span.is(flag::EDGE_INFERRED),
+            caller: (span.caller_duration, span.caller_outcome()),
         }
     }
 

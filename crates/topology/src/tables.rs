@@ -9,6 +9,7 @@ use ahash::{AHashMap, RandomState};
 use throughline_model::SpanKind;
 
 use crate::names::NO_NODE;
+use crate::xray::Outcome;
 
 /// A number of a span or link in its ring; rises with time, 0 is none.
 pub(crate) type Seq = u32;
@@ -19,7 +20,7 @@ pub(crate) type SlotAt = u32;
 /// A trace id and a span id.
 pub(crate) type FullId = ([u8; 16], [u8; 8]);
 
-/// What is remembered of a span, 64 bytes.
+/// What is remembered of a span, 76 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record {
     pub(crate) trace: [u8; 16],
@@ -37,13 +38,17 @@ pub(crate) struct Record {
     pub(crate) edge_from: u32,
     next_same_id: Seq,
     next_sibling: Seq,
-    /// Bucket of its duration.
-    pub(crate) bucket: u16,
+    /// Its start within its minute, in microseconds.
+    pub(crate) start_micros: u32,
+    /// Its duration in nanoseconds, rounded to 24 bits.
+    pub(crate) duration: f32,
+    /// The duration that it counts for on its caller's side now.
+    pub(crate) caller_duration: f32,
     /// Kind in the low three bits, then the bits of [`flag`].
-    pub(crate) flags: u16,
+    pub(crate) flags: u32,
 }
 
-const _: () = assert!(size_of::<Record>() == 64);
+const _: () = assert!(size_of::<Record>() == 76);
 
 /// The children of a span send to more than one destination.
 pub(crate) const MANY: u32 = u32::MAX;
@@ -51,34 +56,44 @@ pub(crate) const MANY: u32 = u32::MAX;
 /// Bits of [`Record::flags`].
 pub(crate) mod flag {
     /// Its end is known.
-    pub(crate) const ENDED: u16 = 1 << 3;
+    pub(crate) const ENDED: u32 = 1 << 3;
     /// Its status is "error".
-    pub(crate) const FAILED: u16 = 1 << 4;
+    pub(crate) const FAILED: u32 = 1 << 4;
     /// Its sender says that the parent is in the same process.
-    pub(crate) const PARENT_IS_LOCAL: u16 = 1 << 5;
+    pub(crate) const PARENT_IS_LOCAL: u32 = 1 << 5;
     /// It hands over a message to the destination that is its peer.
-    pub(crate) const SENDS: u16 = 1 << 6;
+    pub(crate) const SENDS: u32 = 1 << 6;
     /// It does not wait for its peer.
-    pub(crate) const ASYNC: u16 = 1 << 7;
+    pub(crate) const ASYNC: u32 = 1 << 7;
     /// Somebody answered it: its peer is a service we know.
-    pub(crate) const PAIRED: u16 = 1 << 8;
+    pub(crate) const PAIRED: u32 = 1 << 8;
     /// It has links in the ring of links.
-    pub(crate) const HAS_LINKS: u16 = 1 << 9;
+    pub(crate) const HAS_LINKS: u32 = 1 << 9;
     /// It waits to be counted anew.
-    pub(crate) const DIRTY: u16 = 1 << 10;
+    pub(crate) const DIRTY: u32 = 1 << 10;
     /// It counts as a request of its service now.
-    pub(crate) const IS_ENTRY: u16 = 1 << 11;
+    pub(crate) const IS_ENTRY: u32 = 1 << 11;
     /// It counts as a call to its peer now.
-    pub(crate) const IS_CALL: u16 = 1 << 12;
+    pub(crate) const IS_CALL: u32 = 1 << 12;
     /// The edge it counts for now is async.
-    pub(crate) const EDGE_ASYNC: u16 = 1 << 13;
+    pub(crate) const EDGE_ASYNC: u32 = 1 << 13;
     /// The edge it counts for now is inferred.
-    pub(crate) const EDGE_INFERRED: u16 = 1 << 14;
+    pub(crate) const EDGE_INFERRED: u32 = 1 << 14;
+    /// It has no service of its own: it belongs to its parent's, once that is known.
+    pub(crate) const ADOPTS: u32 = 1 << 15;
+    /// It found its service.
+    pub(crate) const ADOPTED: u32 = 1 << 16;
+    /// Nobody sent it: it stands in for the parent of spans without a service.
+    pub(crate) const STAND_IN: u32 = 1 << 21;
+    /// Two bits: how it ended, an [`Outcome`] by number.
+    pub(crate) const OUTCOME_SHIFT: u32 = 17;
+    /// Two bits: the outcome that it counts for on its caller's side now.
+    pub(crate) const CALLER_OUTCOME_SHIFT: u32 = 19;
 }
 
 impl Record {
     pub(crate) fn new(trace: [u8; 16], id: [u8; 8], parent: [u8; 8], kind: u8) -> Self {
-        let flags = u16::from(SpanKind::from_number(kind) as u8);
+        let flags = u32::from(SpanKind::from_number(kind) as u8);
         Self {
             trace,
             id,
@@ -90,7 +105,9 @@ impl Record {
             edge_from: NO_NODE,
             next_same_id: 0,
             next_sibling: 0,
-            bucket: 0,
+            start_micros: 0,
+            duration: 0.0,
+            caller_duration: 0.0,
             flags,
         }
     }
@@ -99,12 +116,38 @@ impl Record {
         SpanKind::from_number((self.flags & 7) as u8)
     }
 
-    pub(crate) fn is(&self, flag: u16) -> bool {
+    pub(crate) fn is(&self, flag: u32) -> bool {
         self.flags & flag != 0
     }
 
-    pub(crate) fn set(&mut self, flag: u16, value: bool) {
+    pub(crate) fn set(&mut self, flag: u32, value: bool) {
         if value { self.flags |= flag } else { self.flags &= !flag }
+    }
+
+    /// How it ended.
+    pub(crate) fn outcome(&self) -> Outcome {
+        outcome_of(self.flags >> flag::OUTCOME_SHIFT)
+    }
+
+    /// The outcome that it counts for on its caller's side now.
+    pub(crate) fn caller_outcome(&self) -> Outcome {
+        outcome_of(self.flags >> flag::CALLER_OUTCOME_SHIFT)
+    }
+
+    pub(crate) fn set_outcome(&mut self, outcome: Outcome, shift: u32) {
+        self.flags = self.flags & !(3 << shift) | (outcome as u32) << shift;
+    }
+
+    /// How long after the start of another span this one started, in microseconds.
+    pub(crate) fn micros_after(&self, other: &Self) -> f64 {
+        const MINUTE_MICROS: f64 = 60e6;
+        let minutes = f64::from(self.minute) - f64::from(other.minute);
+        minutes * MINUTE_MICROS + f64::from(self.start_micros) - f64::from(other.start_micros)
+    }
+
+    /// Whether its service is still to be learnt from its parent.
+    pub(crate) fn is_homeless(&self) -> bool {
+        self.flags & (flag::ADOPTS | flag::ADOPTED) == flag::ADOPTS
     }
 
     /// Whether it stands for a call or message that leaves its service.
@@ -125,11 +168,31 @@ impl Record {
         (self.parent != [0; 8]).then_some((self.trace, self.parent))
     }
 
+    /// Takes over the times and the end of a copy that lasts longer.
+    pub(crate) fn become_longer(&mut self, longer: Self) {
+        self.become_ended(longer);
+        self.set(flag::FAILED, longer.is(flag::FAILED));
+        self.set_outcome(longer.outcome(), flag::OUTCOME_SHIFT);
+    }
+
     /// Takes over what is known since the end came. Ids, lists and what it counts for stay.
     pub(crate) fn become_ended(&mut self, ended: Self) {
-        let Self { minute, origin, peer, bucket, .. } = ended;
-        (self.minute, self.origin, self.peer, self.bucket) = (minute, origin, peer, bucket);
+        let Self { minute, start_micros, peer, duration, .. } = ended;
+        (self.minute, self.start_micros) = (minute, start_micros);
+        (self.peer, self.duration) = (peer, duration);
+        if !self.is(flag::ADOPTED) {
+            self.origin = ended.origin;
+        }
         self.flags = self.flags & !flag::PARENT_IS_LOCAL | ended.flags;
+    }
+}
+
+fn outcome_of(bits: u32) -> Outcome {
+    match bits & 3 {
+        0 => Outcome::Ok,
+        1 => Outcome::Error,
+        2 => Outcome::Throttle,
+        _ => Outcome::Fault,
     }
 }
 
@@ -140,6 +203,8 @@ pub(crate) struct Link {
     pub(crate) consumer: Seq,
     /// The node of the edge that it counts for now, or [`NO_NODE`].
     pub(crate) edge_from: u32,
+    /// The age of the message that it counts for now, in nanoseconds.
+    pub(crate) age: f32,
     next_same_target: Seq,
 }
 
@@ -202,6 +267,8 @@ pub(crate) struct Tables {
     /// Changes when slots move.
     pub(crate) generation: u64,
     hasher: RandomState,
+    /// Whether any span ever came without a service of its own.
+    pub(crate) has_homeless: bool,
     /// Spans that were forgotten to make room.
     pub(crate) spans_forgotten: u64,
     /// Links that were forgotten to make room.
@@ -220,6 +287,7 @@ impl Tables {
             slots_used: 0,
             generation: 0,
             hasher: RandomState::new(),
+            has_homeless: false,
             spans_forgotten: 0,
             links_forgotten: 0,
         }
@@ -255,7 +323,30 @@ impl Tables {
 
     /// The span with this kind at a slot.
     pub(crate) fn find(&self, at: SlotAt, kind: SpanKind) -> Option<Seq> {
-        self.spans_at(Some(at)).find(|seq| self.span(*seq).kind() == kind)
+        let is_it = |span: &Record| span.kind() == kind && !span.is(flag::STAND_IN);
+        self.spans_at(Some(at)).find(|seq| is_it(self.span(*seq)))
+    }
+
+    /// Remembers a stand-in for the parent of a span, at the slot of the parent.
+    pub(crate) fn push_stand_in(&mut self, at: SlotAt, child: &Record) -> Seq {
+        let mut record = Record::new(child.trace, child.parent, [0; 8], SpanKind::Server as u8);
+        (record.minute, record.origin) = (child.minute, child.origin);
+        record.set(flag::ENDED, true);
+        record.set(flag::STAND_IN, true);
+        self.push(at, record)
+    }
+
+    fn push(&mut self, at: SlotAt, record: Record) -> Seq {
+        let (seq, forgotten) = self.spans.push(record);
+        if let Some(old) = forgotten {
+            self.spans_forgotten += 1;
+            if old.is(flag::HAS_LINKS) {
+                self.links_of.remove(&(seq - self.spans.entries_max));
+            }
+        }
+        let next = std::mem::replace(&mut self.slots[at as usize].spans, seq);
+        self.span_mut(seq).next_same_id = next;
+        seq
     }
 
     /// The spans with the id of a slot, at most one of each kind, from new to old.
@@ -312,21 +403,14 @@ impl Tables {
         parent_hash: u32,
     ) -> (Seq, Option<SlotAt>) {
         let parent = record.full_parent();
-        let (seq, forgotten) = self.spans.push(record);
-        if let Some(old) = forgotten {
-            self.spans_forgotten += 1;
-            if old.is(flag::HAS_LINKS) {
-                self.links_of.remove(&(seq - self.spans.entries_max));
-            }
-        }
-        let next = std::mem::replace(&mut self.slots[at as usize].spans, seq);
+        self.has_homeless |= record.is(flag::ADOPTS);
+        let seq = self.push(at, record);
         let parent_at = parent.map(|parent| self.claim(parent, parent_hash));
         let next_sibling = match parent_at {
             Some(at) => std::mem::replace(&mut self.slots[at as usize].children, seq),
             None => 0,
         };
-        let span = self.span_mut(seq);
-        (span.next_same_id, span.next_sibling) = (next, next_sibling);
+        self.span_mut(seq).next_sibling = next_sibling;
         (seq, parent_at)
     }
 
@@ -336,10 +420,11 @@ impl Tables {
         self.links_of.insert(consumer, (self.links.next, targets.len() as u32));
         self.span_mut(consumer).set(flag::HAS_LINKS, true);
         for target in targets {
-            let link = Link { target: *target, consumer, edge_from: NO_NODE, next_same_target: 0 };
+            let target = *target;
+            let link = Link { target, consumer, edge_from: NO_NODE, age: 0.0, next_same_target: 0 };
             let (seq, forgotten) = self.links.push(link);
             self.links_forgotten += u64::from(forgotten.is_some());
-            let at = self.claim(*target, self.hash(*target)) as usize;
+            let at = self.claim(target, self.hash(target)) as usize;
             let next = std::mem::replace(&mut self.slots[at].links, seq);
             self.link_mut(seq).next_same_target = next;
         }
@@ -352,7 +437,9 @@ impl Tables {
             let forgotten = self.spans_forgotten + self.spans.entries.len() as u64;
             let links_forgotten = self.links_forgotten + self.links.entries.len() as u64;
             let (spans_max, links_max) = (self.spans.entries_max, self.links.entries_max);
+            let has_homeless = self.has_homeless;
             *self = Self::new(spans_max as usize, links_max as usize);
+            self.has_homeless = has_homeless;
             (self.spans_forgotten, self.links_forgotten) = (forgotten, links_forgotten);
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use throughline_model::SpanKind;
 
-use crate::kind::{EdgeKind, Evidence, NodeKind};
+use crate::kind::{EdgeKind, Evidence, NodeKind, Side};
 use crate::part::{MINUTE_NANOS, MapPart, Stats};
 
 /// Which part of the map is asked for.
@@ -33,13 +33,14 @@ pub struct ServiceMap {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Node {
-    /// `kind:name`, and `kind:system:name` where a system is known. Stable over time.
+    /// `kind:name`; system and account stand between them where they are known. Stable over time.
     pub id: String,
     /// What people call it.
     pub name: String,
     /// What it is.
     pub kind: NodeKind,
-    /// The product behind it, such as `postgresql` or `aws_sqs`.
+    /// The product behind it, such as `postgresql` or `aws_sqs`; of a service, its type in
+    /// X-Ray's words, such as `AWS::Lambda::Function`.
     pub system: Option<String>,
     /// Whether only its callers told us of it.
     pub inferred: bool,
@@ -136,7 +137,8 @@ impl MapPart {
         }
         let mut edges: BTreeMap<(u32, u32, EdgeKind), [Stats; 3]> = BTreeMap::new();
         for (key, stats) in &self.edge_stats {
-            if chosen.has(key.minute, key.environment) {
+            let is_shown = key.side == Side::Callee && !self.is_client(key.from);
+            if is_shown && chosen.has(key.minute, key.environment) {
                 let edge = edges.entry((key.from, key.to, key.kind)).or_default();
                 edge[key.evidence as usize].merge(stats);
             }
@@ -247,11 +249,14 @@ impl MapPart {
 
     fn node_id(&self, number: u32) -> String {
         let node = self.nodes[number as usize];
-        let (name, system) = (self.string(node.name), self.string(node.system));
-        match system {
-            "" => format!("{}:{name}", node.kind.word()),
-            _ => format!("{}:{system}:{name}", node.kind.word()),
-        }
+        let parts = [node.kind.word(), self.string(node.system), self.string(node.account)];
+        let known: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        format!("{}:{}", known.join(":"), self.string(node.name))
+    }
+
+    /// Clients are for X-Ray's graph only.
+    pub(crate) fn is_client(&self, node: u32) -> bool {
+        self.nodes[node as usize].kind == NodeKind::Client
     }
 
     fn render_node(&self, number: u32, stats: &Stats) -> Node {
@@ -274,15 +279,15 @@ impl MapPart {
 }
 
 /// The minutes and environment of a filter, as the part's numbers.
-struct Chosen {
-    first: u32,
-    last: u32,
+pub(crate) struct Chosen {
+    pub(crate) first: u32,
+    pub(crate) last: u32,
     environment: Option<u32>,
 }
 
 impl Chosen {
     /// `None` when nothing can match.
-    fn new(part: &MapPart, filter: &MapFilter<'_>) -> Option<Self> {
+    pub(crate) fn new(part: &MapPart, filter: &MapFilter<'_>) -> Option<Self> {
         if filter.to_unix_nano <= filter.from_unix_nano || filter.to_unix_nano <= 0 {
             return None;
         }
@@ -294,7 +299,7 @@ impl Chosen {
         Some(Self { first, last: minute_of(filter.to_unix_nano - 1), environment })
     }
 
-    fn has(&self, minute: u32, environment: u32) -> bool {
+    pub(crate) fn has(&self, minute: u32, environment: u32) -> bool {
         (self.first..=self.last).contains(&minute)
             && self.environment.is_none_or(|wanted| wanted == environment)
     }

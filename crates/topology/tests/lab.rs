@@ -32,11 +32,11 @@ fn a_stream_stands_between_the_functions_where_the_context_went_along() {
         "manual",
         6,
         &[
-            "service:consumer-lambda 6/0",
-            "service:producer-lambda 3/0",
+            "service:AWS::Lambda::Function:consumer-lambda 6/0",
+            "service:AWS::Lambda::Function:producer-lambda 3/0",
             "stream:aws_kinesis:lab-eventStream 3/0",
-            "service:producer-lambda -> stream:aws_kinesis:lab-eventStream async 3/0 inferred",
-            "stream:aws_kinesis:lab-eventStream -> service:consumer-lambda async 3/0 parent",
+            "service:AWS::Lambda::Function:producer-lambda -> stream:aws_kinesis:lab-eventStream async 3/0 inferred",
+            "stream:aws_kinesis:lab-eventStream -> service:AWS::Lambda::Function:consumer-lambda async 3/0 parent",
         ],
     );
 }
@@ -47,20 +47,20 @@ fn the_consumer_stands_alone_where_the_context_was_lost() {
         "auto",
         6,
         &[
-            "service:consumer-lambda 3/0",
-            "service:producer-lambda 3/0",
+            "service:AWS::Lambda::Function:consumer-lambda 3/0",
+            "service:AWS::Lambda::Function:producer-lambda 3/0",
             "stream:aws_kinesis:lab-eventStream 3/0",
-            "service:producer-lambda -> stream:aws_kinesis:lab-eventStream async 3/0 inferred",
+            "service:AWS::Lambda::Function:producer-lambda -> stream:aws_kinesis:lab-eventStream async 3/0 inferred",
         ],
     );
     check(
         "auto-ingest-token",
         2,
         &[
-            "service:consumer-lambda 1/0",
-            "service:producer-lambda 1/0",
+            "service:AWS::Lambda::Function:consumer-lambda 1/0",
+            "service:AWS::Lambda::Function:producer-lambda 1/0",
             "stream:aws_kinesis:lab-eventStream 1/0",
-            "service:producer-lambda -> stream:aws_kinesis:lab-eventStream async 1/0 inferred",
+            "service:AWS::Lambda::Function:producer-lambda -> stream:aws_kinesis:lab-eventStream async 1/0 inferred",
         ],
     );
 }

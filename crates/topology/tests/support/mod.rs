@@ -3,7 +3,7 @@
 #![allow(unreachable_pub, reason = "a module of each test file")]
 
 use throughline_model::{
-    AttrValue, NO_END, SpanBatch, SpanBatchBuilder, SpanId, SpanKind, StatusCode, TraceId,
+    AttrValue, NO_END, SpanBatch, SpanBatchBuilder, SpanId, SpanKind, StatusCode, TraceId, xray,
 };
 use throughline_topology::{Linker, MapFilter, MapPart, ServiceMap};
 
@@ -96,12 +96,15 @@ pub fn batch(spans: &[Span]) -> SpanBatch {
     let mut builder = SpanBatchBuilder::default();
     for span in spans {
         builder.start_resource();
-        builder.attribute("service.name", AttrValue::Str(span.service));
+        if !span.service.is_empty() {
+            builder.attribute("service.name", AttrValue::Str(span.service));
+        }
         for (key, value) in &span.resource {
             builder.attribute(key, AttrValue::Str(value));
         }
         builder.end_resource("", 0);
-        builder.start_scope("test", "1");
+        // Without a service: an X-Ray subsegment that came alone.
+        builder.start_scope(if span.service.is_empty() { xray::SCOPE } else { "test" }, "1");
         builder.end_scope("", 0);
         builder.start_span(TraceId([span.trace; 16]), SpanId([span.id; 8]));
         builder.parent_id(SpanId([span.parent; 8]));
