@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use throughline_model::{AttrValue, SpanBatchBuilder, SpanId, TraceId, encode_batch};
-use throughline_wire::otlp;
+use throughline_wire::{otlp, xray};
 
 const SPANS: u32 = 500;
 const ROUNDS: u32 = if cfg!(debug_assertions) { 3 } else { 400 };
@@ -39,7 +39,31 @@ fn main() {
         decoded.expect("we read what we write").batch.len()
     });
     report("encode_json", || otlp::encode_json(&batch).len());
+    println!("one segment document with one subsegment, {} bytes", SEGMENT.len());
+    report("xray::decode", || {
+        for _ in 0..SPANS {
+            xray::decode(SEGMENT.as_bytes(), &xray::Options::default(), &mut builder);
+        }
+        builder.finish().len()
+    });
+    xray::decode(SEGMENT.as_bytes(), &xray::Options::default(), &mut builder);
+    let segment = builder.finish();
+    report("xray::encode", || (0..SPANS).map(|_| xray::encode(segment.span(0)).len()).sum());
 }
+
+/// What the X-Ray SDK for Python sends of a small request.
+const SEGMENT: &str = r#"{"id": "fdacb07ac0b4d807", "name": "shop", "start_time": 1795248545.8125002,
+ "in_progress": false, "http": {"request": {"url": "http://127.0.0.1:18081/signup", "method": "POST",
+ "user_agent": "curl/7.88.1", "client_ip": "127.0.0.1"}, "response": {"status": 201, "content_length": 12}},
+ "annotations": {"theme": "dark"}, "aws": {"xray": {"sdk": "X-Ray for Python", "sdk_version": "2.15.0"},
+ "elastic_beanstalk": {"deployment_id": 1, "version_label": "app-v1", "environment_name": "signup-env"}},
+ "subsegments": [{"id": "b5641476e75eb585", "name": "lambda", "start_time": 1795248545.8129287,
+ "parent_id": "fdacb07ac0b4d807", "in_progress": false, "http": {"response": {"status": 200}},
+ "aws": {"operation": "Invoke", "region": "us-east-1", "request_id": null, "function_name": "F",
+ "status_code": 200}, "trace_id": "1-6b0151a1-ab1f201910b47cc251073e63", "type": "subsegment",
+ "namespace": "aws", "end_time": 1795248547.0869188}], "trace_id": "1-6b0151a1-ab1f201910b47cc251073e63",
+ "origin": "AWS::ElasticBeanstalk::Environment", "service": {"runtime": "CPython",
+ "runtime_version": "3.11.7"}, "end_time": 1795248547.0874996}"#;
 
 fn report(what: &str, mut work: impl FnMut() -> usize) {
     let mut best = Duration::MAX;

@@ -13,6 +13,7 @@
 
 mod decoded;
 pub mod otlp;
+pub mod xray;
 
 pub use decoded::{
     DecodeError, Decoded, REJECTED_DETAILS_MAX, RejectReason, Rejected, Rejections, Warning,

@@ -10,3 +10,4 @@ mod json;
 mod limits;
 mod oracle;
 mod recordings;
+mod xray;
