@@ -19,6 +19,7 @@ mod scan;
 mod summary;
 mod test;
 mod values;
+pub mod xray_filter;
 
 pub use ast::{
     AttrScope, CompareOp, Expr, FILTER_DEPTH_MAX, Field, LIMIT_MAX, Literal, Order, Query,
@@ -27,7 +28,7 @@ pub use error::{QueryError, RunError};
 pub use native::parse;
 pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
 pub use run::{SearchAnswer, SearchOptions, search, trace};
-pub use summary::{Failing, TraceSummary};
+pub use summary::{Failing, TraceSummary, summary};
 pub use values::{
     AttributeValue, KeyAnswer, VALUE_ROWS_MAX, ValuesAnswer, ValuesOptions, attribute_keys,
     attribute_values,

@@ -2,6 +2,7 @@
 
 use throughline_model::{SpanBatch, SpanRef, TraceId, merge_pieces};
 use throughline_store::Snapshot;
+use throughline_topology::xray::adopt_services;
 
 use crate::ast::{CompareOp, Expr, Field, LIMIT_MAX, Literal, Order, Query};
 use crate::scan::Wanted;
@@ -63,10 +64,13 @@ pub fn search(
 }
 
 /// One trace, its pieces merged, spans by start; `None` when the store holds no span of it.
+///
+/// X-Ray's independent subsegments come without a word of who sent them; here they have the
+/// resource of the segment that they lie in.
 pub fn trace(snapshot: &Snapshot, id: TraceId) -> Result<Option<SpanBatch>, RunError> {
     let pieces = snapshot.trace(id)?;
     let merged = merge_pieces(&pieces.iter().collect::<Vec<_>>());
-    Ok(Some(merged).filter(|merged| !merged.is_empty()))
+    Ok(Some(merged).filter(|merged| !merged.is_empty()).map(|merged| adopt_services(&merged)))
 }
 
 fn filter(query: &Query, options: &SearchOptions) -> Option<Expr> {

@@ -49,7 +49,7 @@ pub struct Failing {
 }
 
 /// Sums up a merged trace. `matched` says of each row whether it matches.
-pub(crate) fn summary(trace: &SpanBatch, matched: &[bool]) -> TraceSummary {
+pub fn summary(trace: &SpanBatch, matched: &[bool]) -> TraceSummary {
     let mut spans: Vec<SpanRef<'_>> = trace.spans().collect();
     spans.sort_by_key(|span| (span.start_unix_nano(), span.row()));
     let matching = || spans.iter().filter(|span| matched.get(span.row()).is_some_and(|m| *m));

@@ -30,6 +30,7 @@ mod suggest;
 mod values;
 
 pub(crate) use lexer::is_bare_word;
+pub(crate) use suggest::did_you_mean;
 pub(crate) use values::UNITS;
 
 use crate::QueryError;

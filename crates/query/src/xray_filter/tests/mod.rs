@@ -1,0 +1,6 @@
+mod candidates;
+mod generated;
+mod kit;
+mod pages;
+mod select;
+mod text;
