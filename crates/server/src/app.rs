@@ -5,12 +5,14 @@ use std::sync::{Arc, OnceLock};
 
 use throughline_store::Store;
 
+use crate::api::xray::XrayState;
 use crate::clock::now_unix_nano;
 use crate::doors::body::{Budget, ReadLimits};
 use crate::metrics::{DoorName, Metrics, Surroundings};
 use crate::pipeline::Pipeline;
 use crate::query_pool::QueryPool;
 use crate::rejected::RejectedRing;
+use crate::segments::Segments;
 use crate::{Addresses, ServerConfig};
 
 /// The shared state of one server.
@@ -20,6 +22,8 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) rejected: Arc<RejectedRing>,
     pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) segments: Arc<Segments>,
+    pub(crate) xray: XrayState,
     pub(crate) queries: QueryPool,
     pub(crate) intake: Budget,
     pub(crate) started_unix_nano: i64,
@@ -29,7 +33,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(config: ServerConfig, store: Store) -> Self {
+    pub(crate) fn new(config: ServerConfig, store: Store, xray: XrayState) -> Self {
         let store = Arc::new(store);
         let metrics = Arc::<Metrics>::default();
         let rejected = Arc::<RejectedRing>::default();
@@ -40,6 +44,12 @@ impl App {
             Arc::clone(&rejected),
             limits.inflated_size_bytes_max,
         ));
+        let segments = Arc::new(Segments::new(
+            Arc::clone(&store),
+            Arc::clone(&metrics),
+            Arc::clone(&rejected),
+            config.xray_api.strict_documents,
+        ));
         Self {
             queries: QueryPool::new(limits.queries_max, limits.queries_waiting_max),
             intake: Budget::new(limits.intake_size_bytes_max),
@@ -48,6 +58,8 @@ impl App {
             metrics,
             rejected,
             pipeline,
+            segments,
+            xray,
             started_unix_nano: now_unix_nano(),
             addresses: OnceLock::new(),
             stopping: AtomicBool::new(false),

@@ -1,5 +1,6 @@
 //! What a server can be told. Reading files, environment and flags is the binary's work.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +25,10 @@ pub struct ServerConfig {
     pub otlp_http: DoorAddress,
     /// OTLP over gRPC, on the port that exporters use by default.
     pub otlp_grpc: DoorAddress,
+    /// The X-Ray daemon's port: documents over UDP, the whole X-Ray API over TCP.
+    pub xray: DoorAddress,
+    /// What the X-Ray API says of itself, and whom it believes.
+    pub xray_api: XrayApi,
     /// How old spans may become before they expire; `None` keeps them.
     pub retention: Option<Duration>,
     /// How much disk spans may take before the oldest expire; `None` sets no limit.
@@ -45,11 +50,38 @@ impl ServerConfig {
             http: any,
             otlp_http: any,
             otlp_grpc: any,
+            xray: any,
+            xray_api: XrayApi::default(),
             retention: None,
             retention_size_bytes_max: None,
             allow_reset: false,
             allowed_hosts: Vec::new(),
             limits: Limits::default(),
+        }
+    }
+}
+
+/// How the X-Ray API behaves where AWS would ask the account that called.
+#[derive(Clone, Debug)]
+pub struct XrayApi {
+    /// The account of answers and ARNs.
+    pub account_id: String,
+    /// The region of ARNs for callers who sign nothing; others name theirs in the signature.
+    pub region: String,
+    /// Key ids and secrets. When there are any, every call must be signed with one of them, but for
+    /// the two that the SDKs cannot sign. Empty: everything is taken, however it is signed.
+    pub keys: BTreeMap<String, String>,
+    /// Refuse documents that AWS would refuse, instead of keeping what can be read of them.
+    pub strict_documents: bool,
+}
+
+impl Default for XrayApi {
+    fn default() -> Self {
+        Self {
+            account_id: "000000000000".to_owned(),
+            region: "us-east-1".to_owned(),
+            keys: BTreeMap::new(),
+            strict_documents: false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The doors, the pipeline behind them, the APIs and the page. Start with [`pipeline`].
 //!
-//! Comes in:   bytes on sockets: OTLP over HTTP and gRPC, requests of the native API and the page.
+//! Comes in:   bytes on sockets: OTLP over HTTP and gRPC, X-Ray over UDP and HTTP, questions, the page.
 //! Goes out:   acknowledged spans in the store; answers, metrics and the page.
 //! May touch:  every room but the binary, and sockets, clocks and tasks. Never: configuration files,
 //!             the environment, the meaning of a query or of the map.
@@ -21,6 +21,8 @@ mod listener;
 mod patient;
 mod query_pool;
 mod routes;
+mod segments;
 
-pub use config::{DoorAddress, ServerConfig};
+pub use api::xray::OpenSettingsError;
+pub use config::{DoorAddress, ServerConfig, XrayApi};
 pub use serve::{Addresses, Running, StartError, serve};

@@ -49,6 +49,8 @@ families! {
         "Doubtful things about spans that were kept all the same.";
     REQUESTS_REFUSED = "throughline_requests_refused_total" counter "requests" ["protocol", "reason"]
         "Export requests that were refused whole, before any span was seen.";
+    KERNEL_DROPS = "throughline_udp_kernel_drops_total" counter "datagrams" ["protocol"]
+        "Datagrams that the kernel dropped because its buffer was full; no span of them was seen.";
     BODY_BYTES = "throughline_request_body_bytes_total" counter "bytes" ["protocol"]
         "Bytes of export requests as sent.";
     REQUESTS = "throughline_http_requests_total" counter "requests" ["door", "status"]
@@ -94,17 +96,23 @@ pub enum Protocol {
     OtlpHttp,
     /// OTLP over gRPC.
     OtlpGrpc,
+    /// X-Ray segment documents as datagrams, to the daemon's port.
+    XrayUdp,
+    /// X-Ray segment documents in `PutTraceSegments`.
+    XrayHttp,
 }
 
 impl Protocol {
     /// All protocols.
-    pub const ALL: [Self; 2] = [Self::OtlpHttp, Self::OtlpGrpc];
+    pub const ALL: [Self; 4] = [Self::OtlpHttp, Self::OtlpGrpc, Self::XrayUdp, Self::XrayHttp];
 
     /// The word of labels and the API.
     pub fn word(self) -> &'static str {
         match self {
             Self::OtlpHttp => "otlp_http",
             Self::OtlpGrpc => "otlp_grpc",
+            Self::XrayUdp => "xray_udp",
+            Self::XrayHttp => "xray_http",
         }
     }
 }
@@ -118,11 +126,13 @@ pub enum DoorName {
     OtlpHttp,
     /// The port for OTLP over gRPC.
     OtlpGrpc,
+    /// The port of the X-Ray daemon: TCP and UDP.
+    Xray,
 }
 
 impl DoorName {
     /// All doors.
-    pub const ALL: [Self; 3] = [Self::Http, Self::OtlpHttp, Self::OtlpGrpc];
+    pub const ALL: [Self; 4] = [Self::Http, Self::OtlpHttp, Self::OtlpGrpc, Self::Xray];
 
     /// The word of labels, the API and the announcement.
     pub fn word(self) -> &'static str {
@@ -130,6 +140,7 @@ impl DoorName {
             Self::Http => "http",
             Self::OtlpHttp => "otlp_http",
             Self::OtlpGrpc => "otlp_grpc",
+            Self::Xray => "xray",
         }
     }
 }
@@ -171,6 +182,7 @@ pub struct Metrics {
     warnings: ByReason,
     doors: [DoorCounters; DoorName::ALL.len()],
     grpc_codes: [AtomicU64; 17],
+    kernel_drops: AtomicU64,
     panics: AtomicU64,
 }
 
@@ -230,6 +242,16 @@ impl Metrics {
         self.doors[door as usize].connections.fetch_add(change, Ordering::Relaxed);
     }
 
+    /// The kernel dropped datagrams for X-Ray before we saw them.
+    pub fn kernel_dropped(&self, datagrams: u64) {
+        self.kernel_drops.fetch_add(datagrams, Ordering::Relaxed);
+    }
+
+    /// Datagrams that the kernel dropped.
+    pub fn kernel_drops(&self) -> u64 {
+        self.kernel_drops.load(Ordering::Relaxed)
+    }
+
     /// A handler panicked.
     pub fn panicked(&self) {
         self.panics.fetch_add(1, Ordering::Relaxed);
@@ -270,6 +292,8 @@ impl Metrics {
                 page.value(family, &[protocol.word(), reason], *count as f64);
             }
         }
+        page.family(&KERNEL_DROPS);
+        page.value(&KERNEL_DROPS, &[Protocol::XrayUdp.word()], self.kernel_drops() as f64);
         self.render_requests(&mut page);
         render_store(&mut page, now);
         page.0

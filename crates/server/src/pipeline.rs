@@ -232,7 +232,14 @@ impl Pipeline {
 
     fn remember(&self, protocol: Protocol, reason: &'static str, count: u64, detail: String) {
         let time_unix_nano = now_unix_nano();
-        self.rejected.push(Rejection { time_unix_nano, protocol, reason, count, detail });
+        self.rejected.push(Rejection {
+            time_unix_nano,
+            protocol,
+            reason,
+            count,
+            detail,
+            document: None,
+        });
     }
 
     fn builder(&self) -> SpanBatchBuilder {
@@ -259,7 +266,8 @@ async fn wait_until_stored(stored: Option<Stored>) -> Result<(), TakeInError> {
     }
 }
 
-fn dropped_word(err: &AppendError) -> &'static str {
+/// The word of the counter of dropped spans.
+pub(crate) fn dropped_word(err: &AppendError) -> &'static str {
     match err {
         AppendError::Busy => "store_busy",
         AppendError::Failed(_) => "store_failed",

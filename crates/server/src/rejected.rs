@@ -11,6 +11,9 @@ pub const REJECTED_MAX: usize = 256;
 /// Details longer than this are cut, in bytes: a detail may quote what was sent.
 const DETAIL_SIZE_BYTES_MAX: usize = 300;
 
+/// Of a rejected document this much is kept, in bytes: enough to recognise its sender.
+const HEAD_SIZE_BYTES_MAX: usize = 1_000;
+
 /// Some spans, or a whole request, that we did not take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
@@ -24,6 +27,25 @@ pub struct Rejection {
     pub count: u64,
     /// What exactly was wrong with the first of them.
     pub detail: String,
+    /// The document that was rejected, where one document is one rejection.
+    pub document: Option<RejectedDocument>,
+}
+
+/// An X-Ray document, or a part of one, that we did not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedDocument {
+    /// X-Ray's word for the mistake, such as `InvalidTraceId`.
+    pub code: &'static str,
+    /// The id of the segment or subsegment, when it could be read.
+    pub id: Option<String>,
+    /// How the document begins. For the person at this machine; never logged.
+    pub head: String,
+}
+
+/// The beginning of a document as text.
+pub fn head_of(document: &[u8]) -> String {
+    let head = document.get(..HEAD_SIZE_BYTES_MAX).unwrap_or(document);
+    String::from_utf8_lossy(head).into_owned()
 }
 
 /// A ring of the last [`REJECTED_MAX`] rejections.
@@ -65,6 +87,7 @@ mod tests {
             reason: "zero_trace_id",
             count,
             detail: detail.to_owned(),
+            document: None,
         }
     }
 

@@ -7,12 +7,13 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use crate::api::native::{self, ApiError};
+use crate::api::xray;
 use crate::app::App;
 use crate::doors::{otlp_grpc, otlp_http};
 use crate::host_guard;
@@ -25,6 +26,7 @@ pub(crate) fn of_door(name: DoorName, address: SocketAddr, app: &Arc<App>) -> Ro
         DoorName::Http => main_port(address, app),
         DoorName::OtlpHttp => otlp_http::routes().fallback(no_such_door),
         DoorName::OtlpGrpc => otlp_grpc::routes().fallback(no_such_door),
+        DoorName::Xray => daemon_port(),
     };
     wrap(router, name, app)
 }
@@ -53,8 +55,38 @@ fn main_port(address: SocketAddr, app: &Arc<App>) -> Router<Arc<App>> {
         .layer(CompressionLayer::new());
     otlp_http::routes()
         .merge(otlp_grpc::routes())
+        .nest("/xray", xray::routes(DoorName::Http))
         .merge(pages)
         .layer(middleware::from_fn_with_state(guard, check_host))
+}
+
+/// What the X-Ray daemon passes on, which is its whole API, and the path of X-Ray's OTLP endpoint.
+fn daemon_port() -> Router<Arc<App>> {
+    xray::routes(DoorName::Xray)
+        .merge(otlp_http::routes())
+        .route("/", get(main_page))
+        .layer(middleware::from_fn(refuse_browsers))
+}
+
+/// No SDK says `Origin`, and browsers always do when a page sends something: no page of any site
+/// has business here. Containers reach this port under names of their own, so the name is no guide.
+async fn refuse_browsers(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::ORIGIN) {
+        let message = "web pages may not use this port; the main port has the page and the API";
+        return ApiError::new(StatusCode::FORBIDDEN, message).into_response();
+    }
+    next.run(request).await
+}
+
+/// Someone looks at the daemon's port with a browser.
+async fn main_page(State(app): State<Arc<App>>) -> Response {
+    match app.addresses.get().and_then(|addresses| addresses.http) {
+        Some(address) => Redirect::temporary(&format!("http://{address}/")).into_response(),
+        None => {
+            let message = "this port takes X-Ray segments; the page is off";
+            ApiError::new(StatusCode::NOT_FOUND, message).into_response()
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -141,7 +173,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let config = crate::ServerConfig::on_free_ports(directory.path().to_owned());
         let options = throughline_store::StoreOptions::new(directory.path());
-        let app = App::new(config, throughline_store::Store::open(options).unwrap());
+        let xray = xray::XrayState::open(directory.path()).unwrap();
+        let app = App::new(config, throughline_store::Store::open(options).unwrap(), xray);
         let app = Arc::new(app);
         let router = wrap(Router::new().route("/broken", get(broken)), DoorName::Http, &app);
         let request = Request::get("/broken").body(axum::body::Body::empty()).unwrap();

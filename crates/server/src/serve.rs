@@ -1,9 +1,10 @@
 //! Opens the store and every door, and closes them in the right order.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use throughline_store::{OpenError, Store, StoreOptions};
@@ -11,8 +12,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::xray::{OpenSettingsError, XrayState};
 use crate::app::App;
 use crate::config::{DoorAddress, ServerConfig};
+use crate::doors::xray_udp;
 use crate::metrics::DoorName;
 use crate::{listener, routes};
 
@@ -32,6 +35,12 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// What was set through the X-Ray API cannot be read.
+    #[error(transparent)]
+    Settings(#[from] OpenSettingsError),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
     /// The store's thread could not run.
     #[error("cannot open the store in {}: it panicked", .directory.display())]
     StorePanicked {
@@ -49,6 +58,8 @@ pub struct Addresses {
     pub otlp_http: Option<SocketAddr>,
     /// OTLP over gRPC.
     pub otlp_grpc: Option<SocketAddr>,
+    /// The X-Ray daemon's port, TCP and UDP.
+    pub xray: Option<SocketAddr>,
 }
 
 impl Addresses {
@@ -58,6 +69,7 @@ impl Addresses {
             DoorName::Http => self.http,
             DoorName::OtlpHttp => self.otlp_http,
             DoorName::OtlpGrpc => self.otlp_grpc,
+            DoorName::Xray => self.xray,
         }
     }
 }
@@ -67,6 +79,7 @@ pub struct Running {
     app: Arc<App>,
     addresses: Addresses,
     doors: JoinSet<()>,
+    datagrams: Option<JoinHandle<()>>,
     stop: CancellationToken,
 }
 
@@ -77,21 +90,36 @@ pub async fn serve(config: ServerConfig) -> Result<Running, StartError> {
     let http = bind(DoorName::Http, config.http).await?;
     let otlp_http = bind(DoorName::OtlpHttp, config.otlp_http).await?;
     let otlp_grpc = bind(DoorName::OtlpGrpc, config.otlp_grpc).await?;
+    let (xray, xray_udp) = bind_xray(config.xray).await?.unzip();
     let store = open_store(&config).await?;
+    // The store holds the directory's lock by now.
+    let xray_state = XrayState::open(&config.data_directory)?;
 
     let address = |door: &Option<TcpListener>| door.as_ref().and_then(|l| l.local_addr().ok());
     let addresses = Addresses {
         http: address(&http),
         otlp_http: address(&otlp_http),
         otlp_grpc: address(&otlp_grpc),
+        xray: address(&xray),
     };
     let limits = config.limits.clone();
-    let app = Arc::new(App::new(config, store));
+    let app = Arc::new(App::new(config, store, xray_state));
     let stop = CancellationToken::new();
+    let datagrams = match xray_udp {
+        Some(socket) => {
+            let segments = Arc::clone(&app.segments);
+            let started = xray_udp::spawn(socket, segments, stop.clone(), limits.stop_timeout);
+            Some(started.map_err(StartError::Thread)?)
+        }
+        None => None,
+    };
     let mut doors = JoinSet::new();
-    for (name, door) in
-        [(DoorName::Http, http), (DoorName::OtlpHttp, otlp_http), (DoorName::OtlpGrpc, otlp_grpc)]
-    {
+    for (name, door) in [
+        (DoorName::Http, http),
+        (DoorName::OtlpHttp, otlp_http),
+        (DoorName::OtlpGrpc, otlp_grpc),
+        (DoorName::Xray, xray),
+    ] {
         let (Some(door), Some(address)) = (door, addresses.of(name)) else { continue };
         tracing::info!(door = name.word(), %address, "listening");
         if !address.ip().is_loopback() {
@@ -102,7 +130,7 @@ pub async fn serve(config: ServerConfig) -> Result<Running, StartError> {
         doors.spawn(listener::run(name, door, router, limits.clone(), metrics, stop.clone()));
     }
     let _ = app.addresses.set(addresses);
-    Ok(Running { app, addresses, doors, stop })
+    Ok(Running { app, addresses, doors, datagrams, stop })
 }
 
 async fn bind(door: DoorName, address: DoorAddress) -> Result<Option<TcpListener>, StartError> {
@@ -112,6 +140,25 @@ async fn bind(door: DoorName, address: DoorAddress) -> Result<Option<TcpListener
             Ok(listener) => Ok(Some(listener)),
             Err(source) => Err(StartError::Bind { door, address, source }),
         },
+    }
+}
+
+/// TCP and UDP on one port. Where any port will do, one has to be found that is free for both.
+async fn bind_xray(address: DoorAddress) -> Result<Option<(TcpListener, UdpSocket)>, StartError> {
+    const TRIES_MAX: usize = 20;
+    let DoorAddress::Listen(wanted) = address else { return Ok(None) };
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let Some(listener) = bind(DoorName::Xray, address).await? else { return Ok(None) };
+        let bound = listener.local_addr().unwrap_or(wanted);
+        match xray_udp::bind(bound) {
+            Ok(socket) => return Ok(Some((listener, socket))),
+            Err(_) if wanted.port() == 0 && tries < TRIES_MAX => {}
+            Err(source) => {
+                return Err(StartError::Bind { door: DoorName::Xray, address: bound, source });
+            }
+        }
     }
 }
 
@@ -140,6 +187,12 @@ impl Running {
         self.app.stopping.store(true, Ordering::Relaxed);
         self.stop.cancel();
         while self.doors.join_next().await.is_some() {}
+        if let Some(datagrams) = self.datagrams.take() {
+            let ended = tokio::task::spawn_blocking(move || datagrams.join()).await;
+            if !matches!(ended, Ok(Ok(()))) {
+                tracing::error!("the thread for datagrams panicked");
+            }
+        }
         let app = Arc::clone(&self.app);
         let closed = tokio::task::spawn_blocking(move || app.store.close()).await;
         if closed.is_err() {

@@ -49,6 +49,7 @@ impl Server {
             .arg(data)
             .args(["--listen", "127.0.0.1:0"])
             .args(["--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"])
+            .args(["--xray", "127.0.0.1:0"])
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -104,7 +105,7 @@ impl Server {
         self.child.id()
     }
 
-    /// `host:port` of a door: `http`, `otlp_http` or `otlp_grpc`. Panics when it is not open.
+    /// `host:port` of a door: `http`, `otlp_http`, `otlp_grpc` or `xray`. Panics when it is not open.
     pub fn address(&self, door: &str) -> &str {
         self.door(door).unwrap_or_else(|| panic!("no door {door} in {:?}", self.doors))
     }

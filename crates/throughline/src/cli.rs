@@ -28,7 +28,7 @@ pub(crate) enum Command {
     Search(SearchCommand),
     /// Show what calls what.
     Map(MapCommand),
-    /// Send files of OTLP spans to a running server.
+    /// Send files of OTLP spans or X-Ray documents to a running server.
     Import(ImportCommand),
     /// Write traces as lines of OTLP JSON.
     Export(ExportCommand),
@@ -52,6 +52,19 @@ pub(crate) struct ServeFlags {
     /// Address for OTLP over HTTP, or `off` [default: 127.0.0.1:4318].
     #[arg(long, value_name = "ADDR")]
     pub(crate) otlp_http: Option<String>,
+    /// Address of the X-Ray daemon, UDP and TCP, or `off` [default: 127.0.0.1:2000].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) xray: Option<String>,
+    /// The account in answers of the X-Ray API [default: 000000000000].
+    #[arg(long, value_name = "ID")]
+    pub(crate) xray_account: Option<String>,
+    /// Take only calls of the X-Ray API that are signed with a key of this file: on each line a
+    /// key id and its secret. Sampling polls on the daemon's port and UDP stay unsigned.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) xray_keys: Option<PathBuf>,
+    /// Refuse X-Ray documents that AWS would refuse, instead of keeping what can be read.
+    #[arg(long)]
+    pub(crate) xray_strict: bool,
     /// A TOML file; `throughline config show` lists its keys.
     #[arg(long, value_name = "FILE", env = "THROUGHLINE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
@@ -80,9 +93,6 @@ pub(crate) struct ServeFlags {
 /// Doors of later versions: scripts may already turn them off.
 #[derive(Debug, Default, Args)]
 pub(crate) struct LaterDoors {
-    /// Not in this version yet: only `off`.
-    #[arg(long, value_name = "ADDR", value_parser = only_off, hide = true)]
-    pub(crate) xray: Option<String>,
     /// Not in this version yet: only `off`.
     #[arg(long, value_name = "ADDR", value_parser = only_off, hide = true)]
     pub(crate) zipkin: Option<String>,
@@ -136,6 +146,9 @@ pub(crate) struct SearchCommand {
     /// Such as 'service = "checkout" and duration > 500ms'; without one, every trace.
     #[arg(default_value = "", hide_default_value = true)]
     pub(crate) query: String,
+    /// Search by a filter expression of X-Ray, such as 'service("checkout") { fault }'.
+    #[arg(long, value_name = "FILTER", conflicts_with = "query")]
+    pub(crate) xray: Option<String>,
     #[command(flatten)]
     pub(crate) window: Window,
     /// How many traces at most.
@@ -172,7 +185,7 @@ pub(crate) struct MapCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportCommand {
-    /// OTLP JSON, lines of OTLP JSON, or OTLP protobuf; each may be gzipped.
+    /// OTLP JSON, lines of it, or OTLP protobuf, or X-Ray segment documents; each may be gzipped.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Move all times so that the newest span ends now.
@@ -239,9 +252,9 @@ mod tests {
 
     #[test]
     fn doors_of_later_versions_can_be_off_and_nothing_else() {
-        let parse = |value| Cli::try_parse_from(["throughline", "serve", "--xray", value]);
+        let parse = |value| Cli::try_parse_from(["throughline", "serve", "--zipkin", value]);
         assert!(parse("off").is_ok());
-        let text = parse("127.0.0.1:2000").unwrap_err().to_string();
+        let text = parse("127.0.0.1:9411").unwrap_err().to_string();
         assert!(text.contains("not in this version yet"), "{text}");
     }
 }

@@ -23,10 +23,11 @@ struct Setting {
     meaning: &'static str,
 }
 
-const SETTINGS: [Setting; 11] = [
+const SETTINGS: [Setting; 16] = [
     setting("listen.http", "127.0.0.1:8900", "--listen", "the page, all APIs and OTLP"),
     setting("listen.otlp_grpc", "127.0.0.1:4317", "--otlp-grpc", "OTLP over gRPC"),
     setting("listen.otlp_http", "127.0.0.1:4318", "--otlp-http", "OTLP over HTTP"),
+    setting("listen.xray", "127.0.0.1:2000", "--xray", "X-Ray's daemon: segments and its API"),
     setting("listen.allow_hosts", "", "--allow-host", "more host names, with commas between"),
     setting("store.directory", "", "--data", "where spans are kept"),
     setting("store.retention", "72h", "--retention", "remove older spans, or off"),
@@ -37,6 +38,10 @@ const SETTINGS: [Setting; 11] = [
         "remove the oldest beyond, or off",
     ),
     setting("store.allow_reset", "false", "--allow-reset", "let POST /api/v1/reset forget all"),
+    setting("xray.account", "000000000000", "--xray-account", "account of X-Ray's answers"),
+    setting("xray.region", "us-east-1", "", "region of X-Ray's ARNs for unsigned calls"),
+    setting("xray.keys", "", "--xray-keys", "file of key ids and secrets; empty takes any call"),
+    setting("xray.strict", "false", "--xray-strict", "refuse documents that AWS would refuse"),
     setting("log.format", "text", "--log-format", "text or json"),
     setting("log.filter", "info", "", "what is logged, such as info or throughline_server=debug"),
     setting("intake.body_bytes", "64MiB", "", "largest body, as sent and inflated"),
@@ -197,11 +202,15 @@ fn read_flags(flags: &ServeFlags, layers: &mut Layers) {
         ("listen.http", flags.listen.clone()),
         ("listen.otlp_grpc", flags.otlp_grpc.clone()),
         ("listen.otlp_http", flags.otlp_http.clone()),
+        ("listen.xray", flags.xray.clone()),
         ("listen.allow_hosts", hosts),
         ("store.directory", flags.data.as_ref().map(|path| path.display().to_string())),
         ("store.retention", flags.retention.clone()),
         ("store.retention_bytes", flags.retention_bytes.clone()),
         ("store.allow_reset", flags.allow_reset.then(|| "true".to_owned())),
+        ("xray.account", flags.xray_account.clone()),
+        ("xray.keys", flags.xray_keys.as_ref().map(|path| path.display().to_string())),
+        ("xray.strict", flags.xray_strict.then(|| "true".to_owned())),
         ("log.format", flags.log_format.clone()),
     ];
     for (key, value) in given {
@@ -237,6 +246,7 @@ pub(crate) fn resolve(layers: &Layers) -> Result<Resolved, Failure> {
     server.http = door("listen.http")?;
     server.otlp_grpc = door("listen.otlp_grpc")?;
     server.otlp_http = door("listen.otlp_http")?;
+    server.xray = door("listen.xray")?;
     let hosts = value("listen.allow_hosts").split(',').map(str::trim);
     server.allowed_hosts = hosts.filter(|host| !host.is_empty()).map(str::to_owned).collect();
     server.retention = match value("store.retention") {
@@ -257,6 +267,23 @@ pub(crate) fn resolve(layers: &Layers) -> Result<Resolved, Failure> {
     server.allow_reset = value("store.allow_reset")
         .parse()
         .map_err(|_| wrong("store.allow_reset", "true or false"))?;
+    let account = value("xray.account");
+    if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong("xray.account", "twelve digits"));
+    }
+    account.clone_into(&mut server.xray_api.account_id);
+    value("xray.region").clone_into(&mut server.xray_api.region);
+    server.xray_api.strict_documents =
+        value("xray.strict").parse().map_err(|_| wrong("xray.strict", "true or false"))?;
+    server.xray_api.keys = match value("xray.keys") {
+        "" => BTreeMap::new(),
+        path => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|err| Failure::Usage(format!("xray.keys: cannot read {path}: {err}")))?;
+            let expected = "a file with a key id and a secret on each line";
+            parse_keys(&text).ok_or_else(|| wrong("xray.keys", expected))?
+        }
+    };
     let body = parse_size_bytes(value("intake.body_bytes"))
         .and_then(|size| usize::try_from(size).ok())
         .filter(|size| (1..=1 << 30).contains(size));
@@ -275,6 +302,21 @@ pub(crate) fn resolve(layers: &Layers) -> Result<Resolved, Failure> {
         return Err(wrong("log.filter", "a level or a list such as info,throughline_server=debug"));
     }
     Ok(Resolved { server, log_json, log_filter })
+}
+
+/// A key id and its secret on each line; empty lines and those that begin with `#` say nothing. A
+/// file without a key is a mistake: it would open what was to be shut.
+fn parse_keys(text: &str) -> Option<BTreeMap<String, String>> {
+    let mut keys = BTreeMap::new();
+    for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        let mut words = line.split_whitespace();
+        let (id, secret, more) = (words.next()?, words.next()?, words.next());
+        if more.is_some() {
+            return None;
+        }
+        keys.insert(id.to_owned(), secret.to_owned());
+    }
+    Some(keys).filter(|keys| !keys.is_empty())
 }
 
 fn parse_door(text: &str) -> Option<DoorAddress> {
@@ -396,6 +438,16 @@ mod tests {
         check_error("[store]\nretention = 1.5", "expected text");
         let env = environment(&[("THROUGHLINE_STORE_RETENTOIN", "1h")]);
         assert!(layers(&ServeFlags::default(), &env).is_err());
+    }
+
+    #[test]
+    fn keys_stand_one_on_a_line() {
+        let keys = parse_keys("# of the team\n\nAKID SECRET\n OTHER\tX \n").unwrap();
+        assert_eq!(keys["AKID"], "SECRET");
+        assert_eq!(keys["OTHER"], "X");
+        for text in ["", "# none", "AKID", "A B C"] {
+            assert!(parse_keys(text).is_none(), "{text}");
+        }
     }
 
     #[test]

@@ -101,6 +101,7 @@ fn explain(err: StartError) -> Failure {
                 DoorName::Http => "listen.http",
                 DoorName::OtlpHttp => "listen.otlp_http",
                 DoorName::OtlpGrpc => "listen.otlp_grpc",
+                DoorName::Xray => "listen.xray",
             });
             let port = address.port();
             let way_out = match source.kind() {

@@ -1,3 +1,4 @@
 //! Answers. One folder a dialect.
 
 pub mod native;
+pub(crate) mod xray;

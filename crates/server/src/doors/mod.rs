@@ -3,3 +3,4 @@
 pub mod body;
 pub mod otlp_grpc;
 pub mod otlp_http;
+pub(crate) mod xray_udp;

@@ -83,7 +83,7 @@ fn every_answer_has_its_shape() {
         (&status["ready"], &status["spans"], &status["receivedSpans"]),
         (&json!(true), &json!(3), &json!(3))
     );
-    assert_eq!(status["doors"].as_array().unwrap().len(), 3);
+    assert_eq!(status["doors"].as_array().unwrap().len(), 4);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(crate) const JSON: &str = "application/json";
 pub(crate) struct TestServer {
     runtime: tokio::runtime::Runtime,
     running: Option<Running>,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
     agent: ureq::Agent,
 }
 
@@ -57,7 +57,16 @@ impl TestServer {
             .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .into();
-        Self { runtime, running: Some(running), _data: data, agent }
+        Self { runtime, running: Some(running), data, agent }
+    }
+
+    /// Stops the server and starts one on the same data.
+    pub(crate) fn restart(&mut self) {
+        if let Some(running) = self.running.take() {
+            self.runtime.block_on(running.stop());
+        }
+        let config = ServerConfig::on_free_ports(self.data.path().join("data"));
+        self.running = Some(self.runtime.block_on(serve(config)).unwrap());
     }
 
     pub(crate) fn runtime(&self) -> &tokio::runtime::Runtime {
@@ -78,6 +87,30 @@ impl TestServer {
 
     pub(crate) fn otlp_grpc(&self) -> SocketAddr {
         self.running().addresses().otlp_grpc.unwrap()
+    }
+
+    pub(crate) fn xray(&self) -> SocketAddr {
+        self.running().addresses().xray.unwrap()
+    }
+
+    /// Calls an operation of the X-Ray API on the daemon's port.
+    pub(crate) fn call(&self, path: &str, body: &Value) -> Answer {
+        self.post_to(self.xray(), path, &[("content-type", JSON)], body.to_string().as_bytes())
+    }
+
+    /// As above, when it has to succeed.
+    pub(crate) fn ask(&self, path: &str, body: &Value) -> Value {
+        let answer = self.call(path, body);
+        assert_eq!(answer.status, 200, "{path} {body}: {}", answer.json());
+        answer.json()
+    }
+
+    /// Sends documents with `PutTraceSegments`, all of which have to be kept.
+    pub(crate) fn put(&self, documents: &[Value]) {
+        let texts: Vec<String> = documents.iter().map(Value::to_string).collect();
+        let body = serde_json::json!({ "TraceSegmentDocuments": texts });
+        let answer = self.ask("/TraceSegments", &body);
+        assert_eq!(answer, serde_json::json!({ "UnprocessedTraceSegments": [] }));
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {

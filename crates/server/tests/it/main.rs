@@ -8,3 +8,7 @@ mod grpc;
 mod harness;
 mod http;
 mod page;
+mod xray;
+mod xray_bad_input;
+mod xray_settings;
+mod xray_udp;

@@ -1,14 +1,17 @@
 //! `throughline import FILE...`: reads recorded spans and sends them to a running server.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use throughline_model::{SpanBatch, SpanBatchBuilder};
-use throughline_wire::otlp;
+use throughline_wire::{otlp, xray};
 
 use crate::cli::ImportCommand;
 use crate::client::Client;
@@ -115,7 +118,7 @@ fn each_batch(path: &Path, take: &mut Take<'_>) -> Result<(), Failure> {
     };
     let mut builder = SpanBatchBuilder::default();
     let mut reader = open(path).map_err(|err| unreadable(&err))?;
-    let is_json = starts_with_brace(&mut reader).map_err(|err| unreadable(&err))?;
+    let is_json = starts_as_json(&mut reader).map_err(|err| unreadable(&err))?;
     if !is_json {
         let mut bytes = Vec::new();
         reader.read_to_end(&mut bytes).map_err(|err| unreadable(&err))?;
@@ -127,11 +130,65 @@ fn each_batch(path: &Path, take: &mut Take<'_>) -> Result<(), Failure> {
     let requests = serde_json::Deserializer::from_reader(reader).into_iter::<Box<RawValue>>();
     for request in requests {
         let request = request.map_err(|err| unreadable(&err))?;
+        if let Some(documents) = xray_documents(request.get()) {
+            let (batch, rejected, message) = decode_xray(&documents, &mut builder);
+            take(&batch, rejected, &message)?;
+            continue;
+        }
         let decoded = otlp::decode_json(request.get().as_bytes(), &mut builder)
             .map_err(|err| unreadable(&err))?;
         take(&decoded.batch, decoded.rejected.total(), &decoded.rejected.to_string())?;
     }
     Ok(())
+}
+
+/// The X-Ray documents of a JSON text; `None` when it is an OTLP request.
+///
+/// A document has `trace_id` where OTLP has `resourceSpans`; an array is one of documents. What
+/// `aws xray batch-get-traces` prints holds documents as text.
+fn xray_documents(text: &str) -> Option<Vec<Cow<'_, str>>> {
+    #[derive(Deserialize)]
+    struct Shape<'a> {
+        trace_id: Option<IgnoredAny>,
+        #[serde(borrow, rename = "Traces")]
+        traces: Option<Vec<Trace<'a>>>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Trace<'a> {
+        #[serde(borrow)]
+        segments: Vec<Segment<'a>>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Segment<'a> {
+        #[serde(borrow)]
+        document: Cow<'a, str>,
+    }
+    if text.trim_start().starts_with('[') {
+        return Some(vec![text.into()]);
+    }
+    let shape: Shape<'_> = serde_json::from_str(text).ok()?;
+    if shape.trace_id.is_some() {
+        return Some(vec![text.into()]);
+    }
+    let segments = shape.traces?.into_iter().flat_map(|trace| trace.segments);
+    Some(segments.map(|segment| segment.document).collect())
+}
+
+fn decode_xray(
+    documents: &[Cow<'_, str>],
+    builder: &mut SpanBatchBuilder,
+) -> (SpanBatch, u64, String) {
+    let (mut rejected, mut message) = (0, String::new());
+    for document in documents {
+        let outcome = xray::decode(document.as_bytes(), &xray::Options::default(), builder);
+        rejected += outcome.rejected_spans();
+        if let Some(first) = outcome.rejected.first() {
+            note(&mut message, &first.reason);
+        }
+    }
+    (builder.finish(), rejected, message)
 }
 
 fn open(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
@@ -144,13 +201,14 @@ fn open(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
     Ok(Box::new(BufReader::with_capacity(1 << 20, inflated)))
 }
 
-fn starts_with_brace(reader: &mut dyn BufRead) -> std::io::Result<bool> {
+fn starts_as_json(reader: &mut dyn BufRead) -> std::io::Result<bool> {
     let start = reader.fill_buf()?;
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     // A protobuf request begins with 0x0a, which JSON reads as white space, and its length may be
     // that of a brace; but no text has the control bytes that follow then.
     let binary = start.iter().any(|byte| *byte < b' ' && !byte.is_ascii_whitespace());
-    Ok(!binary && start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{'))
+    let first = start.iter().find(|byte| !byte.is_ascii_whitespace());
+    Ok(!binary && matches!(first, Some(b'{' | b'[')))
 }
 
 fn send(client: &Client, body: &[u8]) -> Result<(u64, String), Failure> {
@@ -246,12 +304,29 @@ mod tests {
     }
 
     #[test]
+    fn documents_of_xray_are_told_from_requests_of_otlp() {
+        let check = |text: &str, expected: Option<&[&str]>| {
+            let documents = xray_documents(text);
+            assert_eq!(documents.is_some(), expected.is_some(), "{text}");
+            assert_eq!(documents.unwrap_or_default(), expected.unwrap_or_default(), "{text}");
+        };
+        check(r#"{"resourceSpans":[]}"#, None);
+        check("{}", None);
+        check(r#"{"trace_id":"1-2-3"}"#, Some(&[r#"{"trace_id":"1-2-3"}"#]));
+        check("[1]", Some(&["[1]"]));
+        let printed =
+            r#"{"Traces":[{"Segments":[{"Id":"a","Document":"{\"a\":1}"}]},{"Segments":[]}]}"#;
+        check(printed, Some(&[r#"{"a":1}"#]));
+    }
+
+    #[test]
     fn json_is_told_from_protobuf() {
         let check = |bytes: &[u8], json: bool| {
-            assert_eq!(starts_with_brace(&mut &bytes[..]).unwrap(), json, "{bytes:?}");
+            assert_eq!(starts_as_json(&mut &bytes[..]).unwrap(), json, "{bytes:?}");
         };
         check(b"{\"resourceSpans\":[]}", true);
         check(b"\n  {}", true);
+        check(b"[{}]", true);
         check(b"\xef\xbb\xbf{}", true);
         check(b"\x0a\x05hello", false);
         check(b"\x0a{\x0a\x10", false);

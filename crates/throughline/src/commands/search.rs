@@ -42,11 +42,14 @@ pub(crate) fn run(command: &SearchCommand) -> Result<(), Failure> {
     let client = Client::new(&command.asking.url);
     let limit = command.limit.to_string();
     let mut params = vec![
-        ("q", command.query.as_str()),
+        ("q", command.xray.as_deref().unwrap_or(&command.query)),
         ("from", &command.window.from),
         ("to", &command.window.to),
         ("limit", &limit),
     ];
+    if command.xray.is_some() {
+        params.push(("language", "xray"));
+    }
     if let Some(environment) = &command.environment {
         params.push(("environment", environment));
     }

@@ -20,7 +20,16 @@ fn the_announcement_is_one_line_with_every_address() {
     let data = tempfile::tempdir().unwrap();
     let mut child = Command::new(binary())
         .args(["serve", "--announce", "json", "--listen", "127.0.0.1:0", "--otlp-grpc", "off"])
-        .args(["--otlp-http", "127.0.0.1:0", "--xray", "off", "--zipkin", "off", "--jaeger", "off"])
+        .args([
+            "--otlp-http",
+            "127.0.0.1:0",
+            "--xray",
+            "127.0.0.1:0",
+            "--zipkin",
+            "off",
+            "--jaeger",
+            "off",
+        ])
         .args(["--jaeger-grpc", "off", "--tempo", "off", "--data"])
         .arg(data.path().join("data"))
         .stdout(Stdio::piped())
@@ -32,7 +41,7 @@ fn the_announcement_is_one_line_with_every_address() {
     assert_eq!(line["event"], "ready");
     assert_eq!(line["pid"], child.id());
     assert!(line["otlp_grpc"].is_null());
-    for door in ["http", "otlp_http"] {
+    for door in ["http", "otlp_http", "xray"] {
         assert!(TcpStream::connect(line[door].as_str().unwrap()).is_ok(), "{line}");
     }
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
@@ -103,6 +112,8 @@ fn two_servers_never_share_a_directory() {
         free,
         "--otlp-http",
         free,
+        "--xray",
+        free,
     ]);
     assert_eq!(second.code, 1);
     assert!(second.err.contains("in use by another throughline"), "{}", second.err);
@@ -114,8 +125,9 @@ fn a_taken_port_names_the_flag_and_the_way_out() {
     let address = taken.local_addr().unwrap().to_string();
     let data = tempfile::tempdir().unwrap();
     let path = data.path().join("data").display().to_string();
-    for flag in ["--listen", "--otlp-grpc", "--otlp-http"] {
-        let free = ["--listen", "--otlp-grpc", "--otlp-http"].into_iter().filter(|f| *f != flag);
+    let flags = ["--listen", "--otlp-grpc", "--otlp-http", "--xray"];
+    for flag in flags {
+        let free = flags.into_iter().filter(|f| *f != flag);
         let mut arguments = vec!["serve", "--data", &path, flag, &address];
         arguments.extend(free.flat_map(|flag| [flag, "127.0.0.1:0"]));
         let ended = run(&arguments);
@@ -127,7 +139,7 @@ fn a_taken_port_names_the_flag_and_the_way_out() {
 
 #[test]
 fn doors_of_later_versions_are_refused_clearly() {
-    for flag in ["--xray", "--zipkin", "--jaeger", "--jaeger-grpc", "--tempo"] {
+    for flag in ["--zipkin", "--jaeger", "--jaeger-grpc", "--tempo"] {
         let ended = run(&["serve", flag, "127.0.0.1:0"]);
         assert_eq!(ended.code, 2);
         assert!(ended.err.contains("not in this version yet"), "{}", ended.err);

@@ -6,22 +6,29 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use throughline_query::SearchOptions;
+use throughline_query::xray_filter::{XraySearchOptions, XrayTime, xray_search};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::ErrorBody;
 use super::extract::Params;
 use super::{ApiError, ask, time};
+use crate::api::xray;
 use crate::app::App;
 use crate::clock::now_unix_nano;
 
 const LIMIT_DEFAULT: usize = 20;
 const LIMIT_MAX: usize = 1_000;
 
+/// Pages of X-Ray's search that are looked through for one answer: a page may be short.
+const XRAY_PAGES_MAX: usize = 10;
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SearchParams {
     /// The query; empty takes every trace.
     q: Option<String>,
+    /// How `q` is written: `native` (the default), or `xray` for a filter expression.
+    language: Option<String>,
     /// Start of the range; default `-1h`.
     from: Option<String>,
     /// End of the range; default `now`.
@@ -89,15 +96,71 @@ pub(super) async fn search(
     State(app): State<Arc<App>>,
     Params(params): Params<SearchParams>,
 ) -> Result<Response, ApiError> {
-    let query = throughline_query::parse(params.q.as_deref().unwrap_or_default())?;
+    let text = params.q.as_deref().unwrap_or_default();
+    match params.language.as_deref() {
+        None | Some("" | "native") => search_native(&app, &params, text).await,
+        Some("xray") => search_xray(&app, &params, text).await,
+        Some(other) => {
+            let message = format!("language: expected native or xray, got {other:?}");
+            Err(ApiError::bad_request(message))
+        }
+    }
+}
+
+async fn search_native(
+    app: &Arc<App>,
+    params: &SearchParams,
+    text: &str,
+) -> Result<Response, ApiError> {
+    let query = throughline_query::parse(text)?;
     let range = time::range(params.from.as_deref(), params.to.as_deref(), now_unix_nano())?;
     let limit = limit(params.limit, LIMIT_DEFAULT, LIMIT_MAX)?;
-    let environment = params.environment.filter(|name| !name.is_empty());
+    let environment = params.environment.clone().filter(|name| !name.is_empty());
     let options = SearchOptions { from: range.from, to: range.to, limit, environment };
-    ask(&app, move |snapshot| {
+    ask(app, move |snapshot| {
         let answer = throughline_query::search(snapshot, &query, &options)?;
         let traces = answer.traces.into_iter().map(render).collect();
         Ok(SearchAnswer { traces, truncated: answer.truncated })
+    })
+    .await
+}
+
+/// An X-Ray filter expression takes whole traces; every span of one counts as found.
+async fn search_xray(
+    app: &Arc<App>,
+    params: &SearchParams,
+    text: &str,
+) -> Result<Response, ApiError> {
+    let filter = xray::filter(app, text)?;
+    let range = time::range(params.from.as_deref(), params.to.as_deref(), now_unix_nano())?;
+    let limit = limit(params.limit, LIMIT_DEFAULT, LIMIT_MAX)?;
+    let environment = params.environment.clone().filter(|name| !name.is_empty());
+    let mut options = XraySearchOptions {
+        from: range.from,
+        // Their ends are exclusive, ours are not.
+        to: range.to.saturating_add(1),
+        time: XrayTime::TraceId,
+        limit,
+        after: None,
+        sampling: None,
+    };
+    ask(app, move |snapshot| {
+        let mut traces = Vec::new();
+        for _ in 0..XRAY_PAGES_MAX {
+            let page = xray_search(snapshot, &filter, &options, |trace, _| {
+                let found = throughline_query::summary(trace, &vec![true; trace.len()]);
+                if environment.is_none() || found.environment == environment {
+                    traces.push(render(found));
+                }
+            })?;
+            options.after = page.next;
+            if options.after.is_none() || traces.len() >= limit {
+                break;
+            }
+        }
+        let truncated = options.after.is_some() || traces.len() > limit;
+        traces.truncate(limit);
+        Ok(SearchAnswer { traces, truncated })
     })
     .await
 }

@@ -36,6 +36,8 @@ struct StatusAnswer {
     received_spans: u64,
     /// Spans rejected since the start.
     rejected_spans: u64,
+    /// Datagrams that the kernel dropped since the start, because its buffer was full.
+    kernel_dropped_datagrams: u64,
     doors: Vec<Door>,
     data_directory: String,
 }
@@ -43,7 +45,7 @@ struct StatusAnswer {
 /// An open door.
 #[derive(Debug, Serialize, ToSchema)]
 struct Door {
-    /// `http`, `otlp_http` or `otlp_grpc`.
+    /// `http`, `otlp_http`, `otlp_grpc` or `xray`.
     name: &'static str,
     /// IP address and port.
     address: String,
@@ -61,13 +63,27 @@ struct RejectedAnswer {
 #[serde(rename_all = "camelCase")]
 struct Rejection {
     time_unix_nano: String,
-    /// `otlp_http` or `otlp_grpc`.
+    /// `otlp_http`, `otlp_grpc`, `xray_udp` or `xray_http`.
     protocol: &'static str,
     /// The word that the counter has too.
     reason: &'static str,
     /// How many spans; 0 when the body could not be told apart into spans.
     count: u64,
     detail: String,
+    /// The X-Ray document that was rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<Document>,
+}
+
+/// A segment document, or a part of one, that was not taken.
+#[derive(Debug, Serialize, ToSchema)]
+struct Document {
+    /// X-Ray's word for the mistake, such as `InvalidTraceId`.
+    code: &'static str,
+    /// The id of the segment or subsegment, when it could be read.
+    id: Option<String>,
+    /// How the document begins.
+    head: String,
 }
 
 /// How the server is.
@@ -103,6 +119,7 @@ fn status_answer(app: &App) -> StatusAnswer {
         newest_unix_nano: time(stats.newest_unix_nano),
         received_spans: app.metrics.received_spans(),
         rejected_spans: app.metrics.rejected_spans(),
+        kernel_dropped_datagrams: app.metrics.kernel_drops(),
         doors: doors.map(|(name, address)| Door { name: name.word(), address }).collect(),
         data_directory: app.config.data_directory.display().to_string(),
     }
@@ -120,6 +137,11 @@ pub(super) async fn rejected(State(app): State<Arc<App>>) -> Result<Response, Ap
         reason: rejection.reason,
         count: rejection.count,
         detail: rejection.detail,
+        document: rejection.document.map(|document| Document {
+            code: document.code,
+            id: document.id,
+            head: document.head,
+        }),
     });
     let answer = RejectedAnswer { rejected: rejected.collect() };
     let text = serde_json::to_vec(&answer).map_err(|err| ApiError::internal(err.to_string()))?;
