@@ -15,5 +15,9 @@ export default defineConfig({
     reportCompressedSize: true,
   },
   worker: { format: "es" },
-  server: { proxy: { "/api": "http://127.0.0.1:8900", "/v1": "http://127.0.0.1:8900" } },
+  server: {
+    proxy: Object.fromEntries(
+      ["/api", "/v1", "/xray"].map((path) => [path, "http://127.0.0.1:8900"]),
+    ),
+  },
 });

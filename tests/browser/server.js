@@ -14,6 +14,7 @@ export async function startServer(binary) {
     [
       ...["serve", "--announce", "json", "--data", join(folder, "data")],
       ...["--listen", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"],
+      ...["--xray", "127.0.0.1:0"],
     ],
     { stdio: ["ignore", "pipe", "inherit"] },
   );

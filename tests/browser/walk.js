@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { startServer } from "./server.js";
+import { walkAsXrayUser } from "./xray.js";
 
 const at = process.argv.indexOf("--shots");
 const shots = at > 0 ? process.argv[at + 1] : undefined;
@@ -56,13 +57,14 @@ async function step(name, body) {
   }
 }
 
-/** Keeps a picture of the screen in both themes, when asked to. */
-async function shoot(name) {
+/** Keeps a picture of the screen in both themes, when asked to; `prepare` is done before each. */
+async function shoot(name, prepare = () => {}) {
   if (!shots) return;
   mkdirSync(shots, { recursive: true });
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await page.reload({ waitUntil: "networkidle" });
+    await prepare();
     await page.screenshot({ path: join(shots, `${name}-${colorScheme}.png`) });
   }
 }
@@ -169,6 +171,8 @@ try {
     const others = complaints.filter((text) => !text.includes("404"));
     complaints.splice(0, complaints.length, ...others);
   });
+
+  await walkAsXrayUser({ page, server, step, shoot, complaints });
 
   await step("the page neither broke nor asked anyone else", () => assert.deepEqual(complaints, []));
 } finally {

@@ -5,6 +5,7 @@
  */
 import createClient from "openapi-fetch";
 import type { SpanId, TraceId } from "../model/ids";
+import type { Language } from "../model/xray-filter";
 import type {
   Operation,
   Paths,
@@ -44,10 +45,29 @@ export async function search(
   q: string,
   limit: number,
   signal: AbortSignal,
+  language: Language = "native",
 ): Promise<SearchResult> {
-  return unwrap(
-    await client.GET("/search", { params: { query: { ...range(scope), q, limit } }, signal }),
-  );
+  const query = { ...range(scope), q, limit, language };
+  return unwrap(await client.GET("/search", { params: { query }, signal }));
+}
+
+/** A named filter expression; the one called `Default` has none and takes every trace. */
+export interface XrayGroup {
+  GroupName: string;
+  FilterExpression?: string;
+}
+
+/** The groups, which only X-Ray's own API knows. Rule: X-Ray API, `GetGroups`; one page has all. */
+export async function xrayGroups(signal: AbortSignal): Promise<XrayGroup[]> {
+  const response = await fetch(new URL("xray/Groups", base), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: "{}",
+    signal,
+  });
+  const body: { Groups?: XrayGroup[]; Message?: string } = await response.json();
+  if (!response.ok) throw new ApiError(body.Message ?? response.statusText, response.status, null);
+  return body.Groups ?? [];
 }
 
 export async function serviceMap(scope: Scope, signal: AbortSignal): Promise<ServiceMap> {

@@ -36,7 +36,11 @@ interface Range {
 
 export interface paths {
   "/search": NoPath & {
-    get: Get<Range & { q?: string; limit?: number }, never, Schemas["SearchResult"]>;
+    get: Get<
+      Range & { q?: string; language?: string; limit?: number },
+      never,
+      Schemas["SearchResult"]
+    >;
   };
   "/map": NoPath & { get: Get<Range, never, Schemas["ServiceMap"]> };
   "/traces/{id}": NoPath & { get: Get<never, { id: string }, Schemas["OtlpTrace"]> };
@@ -172,6 +176,7 @@ export interface components {
       reason: string;
       count: number;
       detail: string;
+      document?: { code: string; id: string | null; head: string } | null;
     };
     Status: {
       version: string;
@@ -185,6 +190,7 @@ export interface components {
       newestUnixNano: string;
       receivedSpans: number;
       rejectedSpans: number;
+      kernelDroppedDatagrams: number;
       doors: { name: string; address: string }[];
       dataDirectory: string;
     };

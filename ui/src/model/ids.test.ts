@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { findTraceId, parseSpanId } from "./ids";
+import { findTraceId, parseSpanId, parseTraceId, xrayTraceId } from "./ids";
 
 const ID = "4bf92f3577b34da6a3ce929d0e0e4736";
 const check = (text: string, trace: string | null, span: string | null = null) =>
@@ -41,4 +41,10 @@ test("what is no id is left to the query", () => {
 test("a span id is sixteen hex digits", () => {
   expect(parseSpanId("00F067AA0BA902B7")).toBe("00f067aa0ba902b7");
   expect(parseSpanId("x")).toBeNull();
+});
+
+test("an id goes into X-Ray's form and back", () => {
+  const id = parseTraceId("5759e988bd862e3fe1be46a994272793");
+  expect(id && xrayTraceId(id)).toBe("1-5759e988-bd862e3fe1be46a994272793");
+  expect(id && parseTraceId(xrayTraceId(id))).toBe(id);
 });

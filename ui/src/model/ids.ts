@@ -82,6 +82,11 @@ export function parseTraceId(text: string): TraceId | null {
   return findTraceId(text)?.traceId ?? null;
 }
 
+/** The id as X-Ray writes it: `1-`, eight digits of time, 24 more. Rule: X-Ray developer guide. */
+export function xrayTraceId(id: TraceId): string {
+  return `1-${id.slice(0, 8)}-${id.slice(8)}`;
+}
+
 /** The span id in a query value, or `null`. */
 export function parseSpanId(text: string): SpanId | null {
   const lower = text.toLowerCase();

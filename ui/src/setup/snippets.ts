@@ -7,25 +7,38 @@ export interface Address {
   grpc: string | null;
 }
 
-/**
- * The addresses as seen from this browser: a door bound to every interface or to loopback is reached
- * at the name this page was reached at.
- */
-export function addresses(
-  doors: Status["doors"],
-  page: { protocol: string; hostname: string; origin: string },
-): Address {
+/** Where this page was reached. */
+export interface PagePlace {
+  hostname: string;
+  origin: string;
+}
+
+/** The OTLP addresses as seen from this browser. */
+export function addresses(doors: Status["doors"], page: PagePlace): Address {
   const url = (name: string) => {
-    const door = doors.find((d) => d.name === name);
-    if (!door) return null;
-    const at = /^(.*):(\d+)$/.exec(door.address);
-    if (!at) return `http://${door.address}`;
-    const host = (at[1] ?? "").replace(/^\[|\]$/g, "");
-    const isOwn = ["", "0.0.0.0", "::", "127.0.0.1", "::1", "localhost"].includes(host);
-    const shown = isOwn ? page.hostname : host;
-    return `http://${shown.includes(":") && !shown.startsWith("[") ? `[${shown}]` : shown}:${at[2]}`;
+    const at = doorAt(doors, name, page);
+    return at === null ? null : `http://${at}`;
   };
   return { http: url("otlp_http") ?? page.origin, grpc: url("otlp_grpc") };
+}
+
+/**
+ * Host and port of a door, `null` when it is closed. A door bound to every interface or to loopback
+ * is reached at the name this page was reached at.
+ */
+export function doorAt(
+  doors: Status["doors"],
+  name: string,
+  page: Pick<PagePlace, "hostname">,
+): string | null {
+  const door = doors.find((d) => d.name === name);
+  if (!door) return null;
+  const at = /^(.*):(\d+)$/.exec(door.address);
+  if (!at) return door.address;
+  const host = (at[1] ?? "").replace(/^\[|\]$/g, "");
+  const isOwn = ["", "0.0.0.0", "::", "127.0.0.1", "::1", "localhost"].includes(host);
+  const shown = isOwn ? page.hostname : host;
+  return `${shown.includes(":") && !shown.startsWith("[") ? `[${shown}]` : shown}:${at[2]}`;
 }
 
 export const LANGUAGES = ["node", "python", "java", "go", "rust", "dotnet"] as const;

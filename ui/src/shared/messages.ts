@@ -17,7 +17,17 @@ const EN = {
 
   "search.label": "Paste a trace id or write a query",
   "search.placeholder": "Paste a trace id, or filter: service = payments and duration > 500ms",
+  "search.placeholder.xray": 'Paste a trace id, or filter as in X-Ray: service("name") { fault }',
   "search.opens": "↵ opens this trace",
+
+  "language.label": "What a search is written in",
+  "language.native": "throughline",
+  "language.native.title": "Searches are in throughline's query language",
+  "language.xray": "X-Ray filter",
+  "language.xray.title": "Searches are filter expressions of AWS X-Ray",
+  groups: "Groups",
+  "groups.label": "Groups: search within one",
+  "groups.none": "There is no group yet. One is made with X-Ray's API:",
 
   "env.label": "Environment: {env}",
   "env.all": "All environments",
@@ -117,6 +127,11 @@ const EN = {
   "traces.title": "Traces",
   "traces.query": "Query",
   "traces.placeholder": 'service = "checkout" and duration > 500ms and status = error',
+  "traces.query.xray": "X-Ray filter expression",
+  "traces.placeholder.xray":
+    'service("name") { fault }   annotation.email = "x"   responsetime > 1',
+  "traces.examples.xray": "Try:",
+  "traces.readAsXray": "Read it as an X-Ray filter expression",
   "traces.run": "Search",
   "traces.clear": "Clear the query",
   "traces.errorAt": "{message} (at character {n})",
@@ -127,6 +142,7 @@ const EN = {
   "traces.sort": "Order",
   "traces.sort.-start": "Newest",
   "traces.sort.-duration": "Slowest",
+  "traces.sort.xray": "X-Ray filter expressions have no order; the newest come first",
   "traces.time": "Time",
   "traces.trace": "Trace (root → first failing leaf)",
   "traces.duration": "Trace duration",
@@ -163,6 +179,7 @@ const EN = {
   "trace.unknown.rejected": "It may have been rejected: see what was rejected and why",
   "trace.noRoot": "(root not held)",
   "trace.copyId": "Copy the trace id",
+  "trace.copyXrayId": "Copy the trace id in X-Ray's form",
   "trace.copyLink": "Copy link",
   "trace.download": "OTLP JSON",
   "trace.total": "total",
@@ -228,6 +245,15 @@ const EN = {
   "span.scope": "Scope",
   "span.copyJson": "Copy span as JSON",
 
+  "xray.segment": "segment",
+  "xray.subsegment": "subsegment",
+  "xray.inProgress": "in progress",
+  "xray.origin": "origin",
+  "xray.namespace": "namespace",
+  "xray.annotations": "Annotations",
+  "xray.metadata": "Metadata",
+  "xray.raw": "Raw: what the document had besides",
+
   "setup.title": "Send traces here",
   "setup.waiting": "waiting for the first span…",
   "setup.received": "{n} spans received",
@@ -248,12 +274,27 @@ const EN = {
   "setup.sent": "Sent and accepted.",
   "setup.open": "Open its trace",
   "setup.curl": "The same with curl, from the machine your program runs on",
+  "setup.xray": "Coming from AWS X-Ray?",
+  "setup.xray.text":
+    "X-Ray SDKs, the AWS CLI and boto3 work unchanged, but for an address: segments over UDP, the X-Ray API over TCP.",
+  "setup.xray.closed":
+    "The X-Ray door of this server is closed, so it takes no segments over UDP. The X-Ray API answers here:",
+  "setup.xray.programs": "Program",
+  "setup.xray.path": "If only this page's port is open to you, the X-Ray API is also at",
+  "setup.xray.dropped":
+    "{n} datagrams were lost before they could be read: they came faster than the system's buffer was emptied.",
+  "setup.xray.search": "Search with a filter expression",
+  "setup.rejected.title": "Rejected",
+  "setup.rejected.none":
+    "Nothing was rejected since this server started. What cannot be kept will be listed here, with the reason.",
   "setup.rejected": "{n} spans were rejected",
+  "setup.rejected.one": "1 span was rejected",
   "setup.rejected.text": "They reached this server and could not be kept. Newest first:",
-  "setup.rejected.protocol": "Protocol",
-  "setup.rejected.reason": "Reason",
-  "setup.rejected.count": "Count",
-  "setup.rejected.detail": "Detail",
+  "setup.rejected.span": "1 span",
+  "setup.rejected.spans": "{n} spans",
+  "setup.rejected.id": "id {id}",
+  "setup.rejected.head": "What was sent",
+  "setup.rejected.all": "Show all {n}",
   "setup.about":
     "throughline {version} holds {spans} spans in {traces} traces, {size} MB on disk in",
 } as const;

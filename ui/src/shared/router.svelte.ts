@@ -50,9 +50,13 @@ class Router {
     };
   }
 
-  /** The address of a screen; the scope and unknown keys travel along. */
+  /**
+   * The address of a screen; the scope and unknown keys travel along. A query is in our own
+   * language, whatever was chosen for typing, unless `changes` say otherwise.
+   */
   href(path: string, changes: Changes = {}): string {
-    const search = patch(travelling(this.#search), changes);
+    const language: Changes = changes.q === undefined ? {} : { lang: "native" };
+    const search = patch(travelling(this.#search), { ...language, ...changes });
     return new URL(path.replace(/^\//, ""), base).pathname + queryText(search);
   }
 

@@ -42,6 +42,11 @@ test("a change of screen keeps the scope and what it does not know", () => {
   expect(queryText(next)).toBe("?env=production&from=-6h&hops=2&theme=dark");
 });
 
+test("the language of queries travels, so that it need not be chosen again", () => {
+  expect(read(params("lang=sql"), "lang")).toBe("native");
+  expect(queryText(travelling(params("lang=xray&q=fault")))).toBe("?lang=xray");
+});
+
 test("paths name screens", () => {
   expect(parseRoute("/")).toEqual({ screen: "home" });
   expect(parseRoute("/map")).toEqual({ screen: "map" });

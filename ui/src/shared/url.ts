@@ -66,6 +66,7 @@ export const KEYS = {
   focus: maybe(),
   view: oneOf(["graph", "table"], "graph"),
   q: text(),
+  lang: oneOf(["native", "xray"], "native"),
   sort: oneOf(["-start", "-duration"], "-start"),
   s: maybe(),
   find: text(),
