@@ -12,13 +12,14 @@ import urllib.request
 
 
 class Server:
-    def __init__(self, binary):
+    def __init__(self, binary, *flags):
         self.folder = tempfile.mkdtemp(prefix="throughline-clients-")
         self.log_path = os.path.join(self.folder, "log")
         with open(self.log_path, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 [binary, "serve", "--announce", "json", "--data", os.path.join(self.folder, "data"),
-                 "--listen", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"],
+                 "--listen", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0",
+                 "--xray", "127.0.0.1:0", *flags],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
         # The line comes once every door is open; when the server ends instead, the line is empty.
         line = self.process.stdout.readline()
