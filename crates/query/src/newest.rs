@@ -25,15 +25,16 @@ pub(crate) fn search(reader: &mut Reader<'_>, count: usize) -> Result<Vec<TraceS
         }
         let mut candidates = candidates(&chunk, reader.wanted)?;
         candidates.sort_unstable_by_key(|c| (std::cmp::Reverse(c.start), c.trace_id));
-        for candidate in candidates {
-            if best.is_out_of_reach(candidate.start) || reader.reads_left == 0 {
-                break;
-            }
-            if seen.insert(candidate.trace_id)
-                && let Some(found) = reader.read(candidate.trace_id)?
-            {
-                best.add(found);
-            }
+        candidates.retain(|candidate| seen.insert(candidate.trace_id));
+        let mut left = &candidates[..];
+        while let Some(first) = left.first()
+            && !best.is_out_of_reach(first.start)
+            && reader.reads_left > 0
+        {
+            let (now, later) = left.split_at(reader.stride.traces().min(count).min(left.len()));
+            let ids: Vec<_> = now.iter().map(|candidate| candidate.trace_id).collect();
+            reader.read(&ids)?.into_iter().for_each(|trace| best.add(trace));
+            left = later;
         }
     }
     Ok(best.found)

@@ -42,22 +42,14 @@ pub(crate) fn search(
     let mut rows = count + 8;
     let mut found = loop {
         let ids = top(false, rows)?;
-        let mut found = Vec::new();
-        for id in &ids {
-            found.extend(reader.read(*id)?);
-            if found.len() == count {
-                break;
-            }
-        }
-        if found.len() == count || ids.len() < rows || reader.reads_left == 0 {
+        let found = reader.read(&ids)?;
+        if found.len() >= count || ids.len() < rows || reader.reads_left == 0 {
             break found;
         }
         rows = rows.saturating_mul(4);
     };
     if any_unfinished.load(Relaxed) {
-        for id in top(true, TRACES_READ_MAX)? {
-            found.extend(reader.read(id)?);
-        }
+        found.extend(reader.read(&top(true, TRACES_READ_MAX)?)?);
     }
     found.sort_by(|a, b| compare(order, a, b));
     found.truncate(count);

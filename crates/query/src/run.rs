@@ -1,5 +1,7 @@
 //! Runs a query: from the tree to the answer.
 
+use std::collections::HashMap;
+
 use throughline_model::{SpanBatch, SpanRef, TraceId, merge_pieces};
 use throughline_store::Snapshot;
 use throughline_topology::xray::adopt_services;
@@ -51,7 +53,12 @@ pub fn search(
 ) -> Result<SearchAnswer, RunError> {
     let limit = query.limit.unwrap_or(options.limit).min(LIMIT_MAX);
     let wanted = Wanted { filter: filter(query, options), from: options.from, to: options.to };
-    let mut reader = Reader { snapshot, wanted: &wanted, reads_left: TRACES_READ_MAX };
+    let mut reader = Reader {
+        snapshot,
+        wanted: &wanted,
+        reads_left: TRACES_READ_MAX,
+        stride: Stride::default(),
+    };
     // One more than asked tells whether there is more.
     let mut traces = match ids(wanted.filter.as_ref()) {
         Some(ids) => by_ids(&mut reader, ids, query.order, limit + 1)?,
@@ -68,9 +75,41 @@ pub fn search(
 /// X-Ray's independent subsegments come without a word of who sent them; here they have the
 /// resource of the segment that they lie in.
 pub fn trace(snapshot: &Snapshot, id: TraceId) -> Result<Option<SpanBatch>, RunError> {
-    let pieces = snapshot.trace(id)?;
-    let merged = merge_pieces(&pieces.iter().collect::<Vec<_>>());
-    Ok(Some(merged).filter(|merged| !merged.is_empty()).map(|merged| adopt_services(&merged)))
+    Ok(traces(snapshot, &[id])?.remove(&id))
+}
+
+/// Several traces as [`trace`] gives one, those that the store holds.
+pub(crate) fn traces(
+    snapshot: &Snapshot,
+    ids: &[TraceId],
+) -> Result<HashMap<TraceId, SpanBatch>, RunError> {
+    let found = snapshot.traces(ids)?.into_iter();
+    Ok(found.map(|(id, pieces)| (id, adopt_services(&merge_pieces(&[&pieces])))).collect())
+}
+
+/// How many traces to read at a time: many small ones or few large ones, by what came so far.
+#[derive(Default)]
+pub(crate) struct Stride {
+    traces: usize,
+    spans: usize,
+}
+
+impl Stride {
+    const FIRST: usize = 16;
+    const TRACES: usize = 256;
+    const SPANS: usize = 50_000;
+
+    pub(crate) fn traces(&self) -> usize {
+        match self.spans {
+            0 => Self::FIRST,
+            spans => (Self::SPANS * self.traces / spans).clamp(1, Self::TRACES),
+        }
+    }
+
+    pub(crate) fn add(&mut self, read: &HashMap<TraceId, SpanBatch>) {
+        self.traces += read.len();
+        self.spans += read.values().map(SpanBatch::len).sum::<usize>();
+    }
 }
 
 fn filter(query: &Query, options: &SearchOptions) -> Option<Expr> {
@@ -112,10 +151,7 @@ fn by_ids(
 ) -> Result<Vec<TraceSummary>, RunError> {
     ids.sort_unstable();
     ids.dedup();
-    let mut found = Vec::new();
-    for id in ids {
-        found.extend(reader.read(id)?);
-    }
+    let mut found = reader.read(&ids)?;
     found.sort_by(|a, b| compare(order, a, b));
     found.truncate(count);
     Ok(found)
@@ -141,22 +177,34 @@ pub(crate) struct Reader<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) wanted: &'a Wanted,
     pub(crate) reads_left: usize,
+    pub(crate) stride: Stride,
 }
 
 impl Reader<'_> {
-    /// The summary of a trace, when one of its merged spans matches and reads are left.
-    pub(crate) fn read(&mut self, id: TraceId) -> Result<Option<TraceSummary>, RunError> {
-        if self.reads_left == 0 {
-            return Ok(None);
+    /// The summaries of those traces of which a merged span matches, in the order given, as long
+    /// as reads are left.
+    pub(crate) fn read(&mut self, ids: &[TraceId]) -> Result<Vec<TraceSummary>, RunError> {
+        let mut found = Vec::new();
+        let mut ids = ids;
+        while !ids.is_empty() && self.reads_left > 0 {
+            let count = self.stride.traces().min(self.reads_left).min(ids.len());
+            let (now, later) = ids.split_at(count);
+            let traces = traces(self.snapshot, now)?;
+            self.stride.add(&traces);
+            found.extend(now.iter().filter_map(|id| self.summary(traces.get(id)?)));
+            self.reads_left -= count;
+            ids = later;
         }
-        self.reads_left -= 1;
-        let Some(merged) = trace(self.snapshot, id)? else { return Ok(None) };
+        Ok(found)
+    }
+
+    fn summary(&self, merged: &SpanBatch) -> Option<TraceSummary> {
         let wanted = self.wanted;
         let matches = |span: SpanRef<'_>| {
             wanted.covers(span.start_unix_nano())
                 && wanted.filter.as_ref().is_none_or(|filter| row::matches(filter, span))
         };
         let matched: Vec<bool> = merged.spans().map(matches).collect();
-        Ok(matched.contains(&true).then(|| summary(&merged, &matched)))
+        matched.contains(&true).then(|| summary(merged, &matched))
     }
 }

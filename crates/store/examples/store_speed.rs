@@ -52,9 +52,8 @@ fn main() {
         .step_by(ids.len() / 300)
         .map(|id| {
             let start = Instant::now();
-            let found: usize =
-                snapshot.trace(*id).expect("blocks are whole").iter().map(|b| b.len()).sum();
-            assert!(found > 0);
+            let found = snapshot.trace(*id).expect("blocks are whole");
+            assert!(!found.is_empty());
             start.elapsed()
         })
         .collect();

@@ -13,6 +13,7 @@ use throughline_model::{
     AttrRange, AttrType, AttrValue, NO_END, SpanBatch, SpanBatchBuilder, TraceId,
 };
 
+use crate::block::TraceBuilders;
 use crate::typed_values::Values;
 use crate::{AttributeKey, Column, Scope};
 
@@ -47,18 +48,18 @@ pub(crate) fn chunks(batches: &[Arc<SpanBatch>]) -> Vec<Arc<MemoryChunk>> {
     chunks
 }
 
-/// Copies the spans of one trace out of batches; nothing when they have none.
-pub(crate) fn trace(batches: &[Arc<SpanBatch>], id: TraceId) -> Option<SpanBatch> {
-    let mut builder = SpanBatchBuilder::default();
+/// Copies the spans of some traces out of batches, each into its builder.
+pub(crate) fn traces(batches: &[Arc<SpanBatch>], builders: &mut TraceBuilders) {
     for batch in batches {
         let (ids, _) = batch.trace_id_buffer().as_chunks::<16>();
-        for (row, _) in ids.iter().enumerate().filter(|(_, row_id)| **row_id == id.0) {
-            let span = batch.span(row);
-            builder.owner_of(span);
-            builder.copy_span(span);
+        for (row, id) in ids.iter().enumerate() {
+            if let Some(builder) = builders.get_mut(&TraceId(*id)) {
+                let span = batch.span(row);
+                builder.owner_of(span);
+                builder.copy_span(span);
+            }
         }
     }
-    Some(builder.finish()).filter(|batch| !batch.is_empty())
 }
 
 /// Puts small batches together, so that many one-span requests do not cost a table each.

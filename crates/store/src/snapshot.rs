@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use throughline_model::{AttrType, SpanBatch, SpanBatchBuilder, TraceId};
 use throughline_topology::MapPart;
 
-use crate::block::{Block, guarded};
+use crate::block::{Block, TraceBuilders, guarded};
 use crate::chunk::Source;
 use crate::state::{Frozen, State, lock};
 use crate::{AttributeKey, Chunk, ReadError, Scope, memory};
@@ -38,15 +38,22 @@ impl Snapshot {
     }
 
     /// All pieces of one trace, as they were sent: copies and parts of a span are not merged.
-    pub fn trace(&self, id: TraceId) -> Result<Vec<SpanBatch>, ReadError> {
-        let mut builder = SpanBatchBuilder::default();
+    pub fn trace(&self, id: TraceId) -> Result<SpanBatch, ReadError> {
+        Ok(self.traces(&[id])?.remove(&id).unwrap_or_default())
+    }
+
+    /// The pieces of several traces, those that have any; one read of each block for all of them.
+    pub fn traces(&self, ids: &[TraceId]) -> Result<HashMap<TraceId, SpanBatch>, ReadError> {
+        let mut builders: TraceBuilders =
+            ids.iter().map(|id| (*id, SpanBatchBuilder::default())).collect();
         for block in self.blocks.iter() {
-            guarded(&block.name, || block.trace(id, &mut builder))?;
+            guarded(&block.name, || block.traces(&mut builders))?;
         }
-        let mut pieces = vec![builder.finish()];
-        pieces.extend(self.memory().filter_map(|batches| memory::trace(batches, id)));
-        pieces.retain(|batch| !batch.is_empty());
-        Ok(pieces)
+        for batches in self.memory() {
+            memory::traces(batches, &mut builders);
+        }
+        let built = builders.into_iter().map(|(id, mut builder)| (id, builder.finish()));
+        Ok(built.filter(|(_, pieces)| !pieces.is_empty()).collect())
     }
 
     /// Chunks with spans that start in `from..=to` (nanoseconds since the epoch), those with the

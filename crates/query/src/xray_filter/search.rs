@@ -8,7 +8,7 @@
 //! mark that loses nothing: the next page goes on behind it, whatever made this one stop.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashSet};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
@@ -18,6 +18,7 @@ use throughline_topology::xray::TraceView;
 
 use super::XrayFilter;
 use crate::ast::LIMIT_MAX;
+use crate::run::Stride;
 use crate::scan::{Wanted, candidates};
 use crate::{Query, RunError};
 
@@ -139,6 +140,8 @@ pub(super) fn search_within(
         bounds,
         earliest,
         known: HashSet::default(),
+        ahead: HashMap::new(),
+        stride: Stride::default(),
         found: BTreeMap::new(),
         held_spans: 0,
         reads: 0,
@@ -161,7 +164,7 @@ pub(super) fn search_within(
                 if after.is_none_or(|after| place > after) {
                     walk.meet(place.1);
                     if is_sampled(place.1, options.sampling) && walk.may_match(place) {
-                        page.read(place)?;
+                        page.look_at(place, &mut walk)?;
                     }
                     passed = Some(place);
                 }
@@ -219,6 +222,8 @@ struct Walk {
     /// As above, traces with a span that was active at `from` or later. Only where that is asked.
     active: Option<Ids>,
     met: Ids,
+    /// Places that were looked at before their turn, the first first.
+    ahead: VecDeque<Place>,
     chunks_left: usize,
     has_begun: bool,
 }
@@ -254,6 +259,7 @@ impl Walk {
             }),
             active: asks_activity.then(Ids::default),
             met: Ids::default(),
+            ahead: VecDeque::new(),
             chunks_left: bounds.chunks,
             has_begun: false,
         };
@@ -267,6 +273,24 @@ impl Walk {
     }
 
     fn next(&mut self) -> Result<Option<Place>, RunError> {
+        match self.ahead.pop_front() {
+            Some(place) => Ok(Some(place)),
+            None => self.advance(),
+        }
+    }
+
+    /// Up to `count` places that are to come, without opening more chunks than a page may.
+    fn look_ahead(&mut self, count: usize) -> Result<impl Iterator<Item = Place>, RunError> {
+        while self.ahead.len() < count
+            && !self.is_spent()
+            && let Some(place) = self.advance()?
+        {
+            self.ahead.push_back(place);
+        }
+        Ok(self.ahead.iter().copied().take(count))
+    }
+
+    fn advance(&mut self) -> Result<Option<Place>, RunError> {
         let first = |heads: &BinaryHeap<Reverse<(Place, usize)>>| heads.peek().map(|head| head.0.0);
         while let Some(chunk) = self.closed.pop_if(|chunk| {
             first(&self.heads).is_none_or(|(Reverse(start), _)| chunk.max_start() >= start)
@@ -343,7 +367,7 @@ impl Walk {
     }
 
     fn is_spent(&self) -> bool {
-        self.chunks_left == 0
+        self.chunks_left == 0 && self.ahead.is_empty()
     }
 }
 
@@ -356,6 +380,9 @@ struct Page<'a, V> {
     earliest: i64,
     /// Traces that were read, whatever came of it.
     known: HashSet<TraceId, ahash::RandomState>,
+    /// Traces that were read together with one before them.
+    ahead: HashMap<TraceId, SpanBatch>,
+    stride: Stride,
     /// Traces that are wanted and begin at a place that the walk has not come to.
     found: BTreeMap<Place, Option<SpanBatch>>,
     held_spans: usize,
@@ -367,12 +394,15 @@ struct Page<'a, V> {
 }
 
 impl<V: FnMut(&SpanBatch, &TraceView<'_>)> Page<'_, V> {
-    /// Reads the trace that has a place here, unless that was done.
-    fn read(&mut self, place: Place) -> Result<(), RunError> {
+    /// Looks at the trace that has a place here, unless that was done.
+    fn look_at(&mut self, place: Place, walk: &mut Walk) -> Result<(), RunError> {
         if !self.known.insert(place.1) {
             return Ok(());
         }
-        let Some(merged) = crate::run::trace(self.snapshot, place.1)? else { return Ok(()) };
+        if !self.ahead.contains_key(&place.1) {
+            self.read(place, walk)?;
+        }
+        let Some(merged) = self.ahead.remove(&place.1) else { return Ok(()) };
         self.reads += 1;
         self.spans += merged.len();
         let start = merged.spans().map(|span| span.start_unix_nano()).min().unwrap_or_default();
@@ -393,6 +423,24 @@ impl<V: FnMut(&SpanBatch, &TraceView<'_>)> Page<'_, V> {
         let fits = self.held_spans + merged.len() <= self.bounds.held_spans;
         self.held_spans += if fits { merged.len() } else { 0 };
         self.found.insert(own, fits.then_some(merged));
+        Ok(())
+    }
+
+    /// Reads the trace that has a place here, and with it some that will be looked at soon.
+    fn read(&mut self, place: Place, walk: &mut Walk) -> Result<(), RunError> {
+        let mut ids = vec![place.1];
+        let places: Vec<_> = walk.look_ahead(self.stride.traces() - 1)?.collect();
+        let wanted = places.into_iter().filter(|place| {
+            let id = place.1;
+            is_sampled(id, self.options.sampling)
+                && walk.may_match(*place)
+                && !self.known.contains(&id)
+                && !self.ahead.contains_key(&id)
+        });
+        ids.extend(wanted.map(|place| place.1));
+        let traces = crate::run::traces(self.snapshot, &ids)?;
+        self.stride.add(&traces);
+        self.ahead.extend(traces);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ mod write;
 use crate::ReadError;
 
 pub(crate) use compact::compact;
-pub(crate) use read::{Block, RowGroup};
+pub(crate) use read::{Block, RowGroup, TraceBuilders};
 pub(crate) use sidecar::Sidecar;
 pub(crate) use write::write_part;
 

@@ -1,6 +1,7 @@
 //! From a block back to columns, spans and traces.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{
@@ -13,7 +14,6 @@ use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
-    RowSelector,
 };
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::{ChunkReader, Length};
@@ -37,6 +37,9 @@ pub(crate) struct Block {
     /// Footer and page index, read when a query first needs them.
     metadata: OnceLock<ArrowReaderMetadata>,
 }
+
+/// A builder for each trace that is read.
+pub(crate) type TraceBuilders = HashMap<TraceId, SpanBatchBuilder, ahash::RandomState>;
 
 /// Where a row group is: its number in the file and its rows.
 pub(crate) struct RowGroup {
@@ -115,29 +118,37 @@ impl Block {
         groups
     }
 
-    /// Copies the spans of one trace into `builder`.
-    pub(crate) fn trace(
-        self: &Arc<Self>,
-        id: TraceId,
-        builder: &mut SpanBatchBuilder,
-    ) -> Result<(), ReadError> {
-        let mut found = Vec::new();
+    /// Copies the spans of some traces, each into its builder, with one read of a row group for all.
+    pub(crate) fn traces(self: &Arc<Self>, builders: &mut TraceBuilders) -> Result<(), ReadError> {
+        let mut runs = Vec::new();
         for (part, described) in self.sidecar.parts.iter().enumerate() {
-            found.extend(described.traces.find(id).map(|(row, count)| (part, row, count)));
+            let found = builders.keys().flat_map(|id| described.traces.find(*id));
+            runs.extend(found.map(|(row, count)| (part, row, count)));
         }
-        if found.is_empty() {
+        // Two ids of one hash have the same runs.
+        runs.sort_unstable();
+        runs.dedup();
+        let mut runs = runs.into_iter().peekable();
+        if runs.peek().is_none() {
             return Ok(());
         }
-        let groups = self.row_groups();
-        for (part, row, count) in found {
-            let holder = groups.iter().find(|group| {
-                let end = group.first_row + group.rows() as u32;
-                group.part == part && group.first_row <= row && row < end
-            });
-            let group = holder.ok_or_else(|| self.damaged("a trace lies in no row group"))?;
-            group.trace_rows(id, row - group.first_row, count, builder)?;
+        for group in self.row_groups() {
+            let end = (group.part, group.first_row + group.rows() as u32);
+            let own = std::iter::from_fn(|| runs.next_if(|(part, row, _)| (*part, *row) < end));
+            let ranges: Vec<_> = own
+                .map(|(_, row, count)| {
+                    let first = row.saturating_sub(group.first_row) as usize;
+                    first..first + count as usize
+                })
+                .collect();
+            if !ranges.is_empty() {
+                group.trace_rows(ranges, builders)?;
+            }
         }
-        Ok(())
+        match runs.next() {
+            Some(_) => Err(self.damaged("a trace lies in no row group")),
+            None => Ok(()),
+        }
     }
 
     fn damaged(&self, what: &str) -> ReadError {
@@ -342,26 +353,32 @@ impl RowGroup {
         Ok(words.finish(keys.collect::<Int32Array>()))
     }
 
-    /// Copies the rows of one trace into `builder`, when they are of that trace.
+    /// Copies rows, which are whole traces, into the builders of those traces that have one.
     fn trace_rows(
         &self,
-        id: TraceId,
-        row: u32,
-        count: u32,
-        builder: &mut SpanBatchBuilder,
+        ranges: Vec<Range<usize>>,
+        builders: &mut TraceBuilders,
     ) -> Result<(), ReadError> {
-        let selection = RowSelection::from(vec![
-            RowSelector::skip(row as usize),
-            RowSelector::select(count as usize),
-        ]);
+        let apart = ranges.windows(2).all(|pair| pair[0].end <= pair[1].start);
+        if !apart || ranges.last().is_some_and(|last| last.end > self.rows()) {
+            return Err(self.block.damaged("the rows of its traces"));
+        }
+        let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), self.rows());
         let batch = self.read_masked(ProjectionMask::all(), Some(selection))?;
         let ids = batch.column_by_name("trace_id").and_then(|a| a.as_fixed_size_binary_opt());
         let ids = ids.ok_or_else(|| self.block.damaged("trace_id"))?;
-        if ids.is_empty() || ids.value(0) != id.0 {
-            return Ok(());
+        let (parents, rows) = (Parents::new(self, &batch)?, Rows::new(self, &batch)?);
+        let mut first = 0;
+        while first < ids.len() {
+            let same = (first..ids.len()).take_while(|row| ids.value(*row) == ids.value(first));
+            let end = first + same.count();
+            let id = TraceId::from_slice(ids.value(first)).unwrap_or_default();
+            if let Some(builder) = builders.get_mut(&id) {
+                rows.copy(first..end, |row| parents.of(row), builder)?;
+            }
+            first = end;
         }
-        let parents = Parents::new(self, &batch)?;
-        Rows::new(self, &batch)?.copy(|row| parents.of(row), builder)
+        Ok(())
     }
 
     pub(crate) fn spans(&self, rows: &[u32]) -> Result<SpanBatch, ReadError> {
@@ -376,7 +393,7 @@ impl RowGroup {
         let all = self.physical(&["trace_id", "span_id", "parent_ref", "parent_id"], None)?;
         let parents = Parents::new(self, &all)?;
         let parent = |at: usize| rows.get(at).map_or(SpanId::ZERO, |row| parents.of(*row as usize));
-        Rows::new(self, &batch)?.copy(parent, &mut builder)?;
+        Rows::new(self, &batch)?.copy(0..batch.num_rows(), parent, &mut builder)?;
         Ok(builder.finish())
     }
 }
@@ -487,6 +504,7 @@ impl<'a> Rows<'a> {
 
     fn copy(
         &self,
+        rows: Range<usize>,
         parent_of: impl Fn(usize) -> SpanId,
         builder: &mut SpanBatchBuilder,
     ) -> Result<(), ReadError> {
@@ -525,7 +543,7 @@ impl<'a> Rows<'a> {
         let scopes = self.group.numbers(self.batch, "scope")?;
 
         let mut owners = OwnerNumbers::new(self.group);
-        for row in 0..self.batch.num_rows() {
+        for row in rows {
             owners.make_current(resources[row], scopes[row], builder);
             let start = starts.value(row);
             builder.start_span(

@@ -139,6 +139,6 @@ pub(crate) fn describe_all(batches: &[SpanBatch]) -> Vec<String> {
 /// The spans of one trace, merged, by id.
 pub(crate) fn merged(snapshot: &Snapshot, n: u64) -> BTreeMap<SpanId, String> {
     let pieces = snapshot.trace(trace_id(n)).unwrap();
-    let merged = merge_pieces(&pieces.iter().collect::<Vec<_>>());
+    let merged = merge_pieces(&[&pieces]);
     merged.spans().map(|span| (span.span_id(), describe(span))).collect()
 }

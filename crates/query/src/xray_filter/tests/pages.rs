@@ -215,7 +215,7 @@ proptest! {
         let mut expected = Vec::new();
         for id in 1..12_u8 {
             let pieces = store.snapshot().trace(TraceId([id; 16])).unwrap();
-            let merged = merge_pieces(&pieces.iter().collect::<Vec<_>>());
+            let merged = merge_pieces(&[&pieces]);
             let view = TraceView::of(&merged);
             let Some(start) = merged.spans().map(|span| span.start_unix_nano()).min() else { continue };
             let in_time = match time {
