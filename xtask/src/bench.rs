@@ -8,6 +8,7 @@ mod process;
 mod queries;
 mod report;
 mod requests;
+pub(crate) mod segments;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask tidy`, `openapi` and `bench`.
+//! The project's own commands: `cargo xtask tidy`, `openapi`, `bench` and `bench-xray`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command answers in the terminal")]
 
 mod bench;
@@ -19,6 +19,8 @@ enum Command {
     Openapi(openapi::Options),
     /// Measures the release binary under generated load
     Bench(bench::Options),
+    /// Sends X-Ray documents by UDP at a steady rate and counts what arrives
+    BenchXray(bench::segments::Options),
 }
 
 fn main() -> ExitCode {
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         Command::Tidy(options) => tidy::run(&options),
         Command::Openapi(options) => openapi::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::BenchXray(options) => bench::segments::run(&options),
     };
     match done {
         Ok(code) => code,

@@ -171,8 +171,9 @@ impl Reader {
         };
         let id = match object.get("id") {
             None | Some(Value::Null) => Err(bad(Code::MissingId, "it has no id")),
-            Some(_) => take_id(object, "id")
-                .ok_or_else(|| bad(Code::InvalidId, "its id is not 16 hex digits")),
+            Some(_) => take_id(object, "id").ok_or_else(|| {
+                bad(Code::InvalidId, "its id is not 16 hex digits, or is all zeros")
+            }),
         };
         let id = id.map_err(|bad| (parent_id, bad))?;
         let Some((start_unix_nano, duration_nano)) = self.times(object, id) else {
