@@ -12,6 +12,7 @@ mod id;
 mod kind;
 mod merge;
 mod nested;
+mod note;
 mod span;
 pub mod xray;
 
@@ -21,8 +22,9 @@ pub use builder::SpanBatchBuilder;
 pub use codec::{DecodeBatchError, decode_batch, encode_batch};
 pub use id::{ParseIdError, SpanId, TraceId};
 pub use kind::{SpanKind, StatusCode};
-pub use merge::{merge_pieces, same_piece};
+pub use merge::{merge_pieces, merge_with_notes, same_piece};
 pub use nested::{NESTED_DEPTH_MAX, nested_array_from_json, nested_map_from_json, nested_to_json};
+pub use note::{NOTE_INVOCATION, NOTE_SCOPE};
 pub use span::{Attributes, EventRef, LinkRef, ResourceRef, ScopeRef, SpanKey, SpanRef};
 
 /// The duration of a span that has started but sent no end yet (X-Ray's in-progress segments).

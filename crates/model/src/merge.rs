@@ -4,22 +4,44 @@
 //! merged span, because the pieces are ordered by their content before they are folded (ADR-0004).
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::{NO_END, SpanBatch, SpanBatchBuilder, SpanId, SpanKey, SpanRef, StatusCode};
+use crate::{NO_END, SpanBatch, SpanBatchBuilder, SpanId, SpanKey, SpanRef, StatusCode, TraceId};
 
-/// Merges the pieces of each span of `batches`; every [`SpanKey`] comes out once.
+/// Merges the pieces of each span of `batches`; every [`SpanKey`] comes out once, and no note.
 ///
 /// The piece that says most (has an end, ends last, starts first, has most attributes) gives name,
 /// parent and single fields; the start is the earliest and the end the latest of all; an error is
 /// never hidden; attributes, events and links are united, and of two values of one key that of the
 /// piece that says most stays. Rows come out by start time, then id.
 pub fn merge_pieces(batches: &[&SpanBatch]) -> SpanBatch {
+    let rows = batches.iter().flat_map(|batch| batch.spans());
+    merge(rows.filter(|span| !span.is_note()), &Notes::default())
+}
+
+/// As [`merge_pieces`], with the events of notes added to the spans that they are about. A note
+/// about a span that is not among `batches` stands for it, without a name.
+pub fn merge_with_notes(batches: &[&SpanBatch]) -> SpanBatch {
+    let rows = batches.iter().flat_map(|batch| batch.spans());
+    let (notes, spans): (Vec<_>, Vec<_>) = rows.partition(|span| span.is_note());
+    let about = |span: &SpanRef<'_>| (span.trace_id(), span.span_id());
+    let held: HashSet<_> = spans.iter().map(about).collect();
+    let (notes, alone): (Vec<_>, Vec<_>) =
+        notes.into_iter().partition(|note| held.contains(&about(note)));
+    let mut by_span = Notes::default();
+    for note in notes {
+        by_span.entry(about(&note)).or_default().push(note);
+    }
+    merge(spans.into_iter().chain(alone), &by_span)
+}
+
+/// Notes by the trace id and span id that they are about.
+type Notes<'a> = HashMap<(TraceId, SpanId), Vec<SpanRef<'a>>, ahash::RandomState>;
+
+fn merge<'a>(rows: impl Iterator<Item = SpanRef<'a>>, notes: &Notes<'a>) -> SpanBatch {
     let mut pieces: HashMap<SpanKey, Vec<SpanRef<'_>>, ahash::RandomState> = HashMap::default();
-    for batch in batches {
-        for span in batch.spans() {
-            pieces.entry(span.key()).or_default().push(span);
-        }
+    for span in rows {
+        pieces.entry(span.key()).or_default().push(span);
     }
     let mut spans: Vec<Vec<SpanRef<'_>>> = pieces.into_values().collect();
     for set in &mut spans {
@@ -32,7 +54,8 @@ pub fn merge_pieces(batches: &[&SpanBatch]) -> SpanBatch {
     });
     let mut builder = SpanBatchBuilder::default();
     for set in &spans {
-        write_merged(&mut builder, set);
+        let about = set.first().and_then(|span| notes.get(&(span.trace_id(), span.span_id())));
+        write_merged(&mut builder, set, about.map_or(&[], Vec::as_slice));
     }
     builder.finish()
 }
@@ -112,11 +135,11 @@ impl<K: Eq + std::hash::Hash + Clone> Written<K> {
     }
 }
 
-/// Writes one span of its pieces, of which the first says most.
-fn write_merged(builder: &mut SpanBatchBuilder, pieces: &[SpanRef<'_>]) {
+/// Writes one span of its pieces, of which the first says most, and of the notes about it.
+fn write_merged(builder: &mut SpanBatchBuilder, pieces: &[SpanRef<'_>], notes: &[SpanRef<'_>]) {
     let [best, others @ ..] = pieces else { return };
     builder.owner_of(*best);
-    if others.is_empty() {
+    if others.is_empty() && notes.is_empty() {
         builder.copy_span(*best);
         return;
     }
@@ -132,14 +155,14 @@ fn write_merged(builder: &mut SpanBatchBuilder, pieces: &[SpanRef<'_>]) {
     let message = pieces.iter().filter(|s| s.status() == status).map(|s| s.status_message());
     builder.status(status, message.max_by_key(|text| text.len()).unwrap_or_default());
 
-    let mut keys = std::collections::HashSet::new();
+    let mut keys = HashSet::new();
     for (key, value) in pieces.iter().flat_map(|s| s.attributes()) {
         if keys.insert(key) {
             builder.attribute(key, value);
         }
     }
     let mut events = Written::new();
-    for piece in pieces {
+    for piece in pieces.iter().chain(notes) {
         events.start_piece();
         for event in piece.events() {
             if events.is_new((event.time_unix_nano(), event.name(), attributes(event.attributes())))
@@ -163,7 +186,7 @@ fn write_merged(builder: &mut SpanBatchBuilder, pieces: &[SpanRef<'_>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AttrValue, SpanKind, TraceId};
+    use crate::{AttrValue, NOTE_SCOPE, SpanKind};
 
     fn piece(start: i64, duration: i64, status: StatusCode, key: &str, value: &str) -> SpanBatch {
         let mut b = SpanBatchBuilder::default();
@@ -242,6 +265,30 @@ mod tests {
             assert_eq!(events, ["a", "b", "b", "c"]);
             assert_eq!(span.links().len(), 4);
         }
+    }
+
+    #[test]
+    fn a_note_adds_its_events_to_its_span_and_is_none_itself() {
+        let note = |id: u8| {
+            let mut b = SpanBatchBuilder::default();
+            b.start_scope(NOTE_SCOPE, "");
+            b.end_scope("", 0);
+            b.start_span(TraceId([1; 16]), SpanId([id; 8]));
+            b.times(3, 0);
+            b.start_event(3, "receipt", 0);
+            b.end_span();
+            b.finish()
+        };
+        let span = piece(10, 5, StatusCode::Unset, "a", "x");
+        assert_eq!(merge_pieces(&[&note(1), &span]).len(), 1);
+        let merged = merge_with_notes(&[&note(1), &note(1), &span, &note(2)]);
+        let lines: Vec<_> = merged
+            .spans()
+            .map(|s| (s.name(), s.start_unix_nano(), s.events().map(|e| e.name()).collect()))
+            .collect();
+        let expected: [(_, _, Vec<_>); 2] =
+            [("", 3, vec!["receipt"]), ("x", 10, vec!["a", "receipt"])];
+        assert_eq!(lines, expected);
     }
 
     #[test]

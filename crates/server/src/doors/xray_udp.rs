@@ -35,8 +35,9 @@ const DATAGRAMS_PER_CALL: usize = 64;
 const BATCH_DOCUMENTS_MAX: usize = 1_000;
 const BATCH_SIZE_BYTES_MAX: usize = 8 << 20;
 
-/// Full batches on their way to the disk at once: 64 MB of documents at most.
-const BATCHES_UNDER_WAY_MAX: usize = 8;
+/// Documents on their way to the disk at once, in bytes: with the kernel's buffer, some seconds of
+/// a flood while a disk stands still.
+const UNDER_WAY_SIZE_BYTES_MAX: usize = 64 << 20;
 
 /// How long a lone batch waits for the one before it before it looks at the socket again.
 const GATHER: Duration = Duration::from_millis(2);
@@ -44,8 +45,8 @@ const GATHER: Duration = Duration::from_millis(2);
 /// How often the thread looks whether the server stops while nothing arrives.
 const STOP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A busy store is asked again so often, so far apart, before spans are lost: a second in all.
-const TRIES_MAX: usize = 50;
+/// A busy store is asked again so often, so far apart, before spans are lost: 30 s in all.
+const TRIES_MAX: usize = 1_500;
 const TRY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Binds the port and asks for a large buffer.
@@ -126,7 +127,7 @@ impl Door {
                 }
             }
             if self.batch.is_full() {
-                self.under_way.wait_below(BATCHES_UNDER_WAY_MAX, None);
+                self.under_way.wait_below(UNDER_WAY_SIZE_BYTES_MAX, None);
                 self.hand_over();
             }
             if stop_by.is_some_and(|by| Instant::now() >= by) {
@@ -164,19 +165,20 @@ impl Door {
 
     fn hand_over(&mut self) {
         let batch = self.batch.builder.finish();
-        (self.batch.documents, self.batch.bytes) = (0, 0);
+        let bytes = std::mem::take(&mut self.batch.bytes).max(1);
+        self.batch.documents = 0;
         if batch.is_empty() {
             return;
         }
         for _ in 0..TRIES_MAX {
             let busy = Arc::new(AtomicBool::new(false));
-            self.under_way.begin();
+            self.under_way.begin(bytes);
             let (was_busy, under_way) = (Arc::clone(&busy), Arc::clone(&self.under_way));
             // The columns are shared, not copied.
             self.segments.append(PROTOCOL, batch.clone(), move |result| {
                 let is_busy = result == Err(throughline_store::AppendError::Busy);
                 was_busy.store(is_busy, Ordering::Release);
-                under_way.end();
+                under_way.end(bytes);
             });
             // A store that is busy says so before `append` returns.
             if !busy.load(Ordering::Acquire) {
@@ -188,34 +190,34 @@ impl Door {
     }
 }
 
-/// Counts the batches that are on their way to the disk.
+/// Counts the bytes of documents that are on their way to the disk.
 #[derive(Debug, Default)]
 struct UnderWay {
-    count: Mutex<usize>,
+    bytes: Mutex<usize>,
     fewer: Condvar,
 }
 
 impl UnderWay {
-    fn begin(&self) {
-        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    fn begin(&self, bytes: usize) {
+        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) += bytes;
     }
 
-    fn end(&self) {
-        *self.count.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+    fn end(&self, bytes: usize) {
+        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) -= bytes;
         self.fewer.notify_all();
     }
 
     /// Waits until fewer than `max` are under way; false when the time is over.
     fn wait_below(&self, max: usize, time: Option<Duration>) -> bool {
         let by = time.map(|time| Instant::now() + time);
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        while *count >= max {
+        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        while *bytes >= max {
             let left = by.map_or(STOP_INTERVAL, |by| by.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return false;
             }
-            let waited = self.fewer.wait_timeout(count, left);
-            count = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.fewer.wait_timeout(bytes, left);
+            bytes = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         true
     }
