@@ -8,6 +8,7 @@ mod ast;
 mod engine;
 mod error;
 mod eval;
+mod journeys;
 mod native;
 mod newest;
 mod pattern;
@@ -25,6 +26,7 @@ pub use ast::{
     AttrScope, CompareOp, Expr, FILTER_DEPTH_MAX, Field, LIMIT_MAX, Literal, Order, Query,
 };
 pub use error::{QueryError, RunError};
+pub use journeys::{Stored, journey, note_ids};
 pub use native::parse;
 pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
 pub use run::{SearchAnswer, SearchOptions, search, trace};

@@ -84,7 +84,9 @@ pub(crate) fn traces(
     ids: &[TraceId],
 ) -> Result<HashMap<TraceId, SpanBatch>, RunError> {
     let found = snapshot.traces(ids)?.into_iter();
-    Ok(found.map(|(id, pieces)| (id, adopt_services(&merge_pieces(&[&pieces])))).collect())
+    let merged = found.map(|(id, pieces)| (id, merge_pieces(&[&pieces])));
+    let held = merged.filter(|(_, merged)| !merged.is_empty());
+    Ok(held.map(|(id, merged)| (id, adopt_services(&merged))).collect())
 }
 
 /// How many traces to read at a time: many small ones or few large ones, by what came so far.

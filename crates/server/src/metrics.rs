@@ -100,11 +100,14 @@ pub enum Protocol {
     XrayUdp,
     /// X-Ray segment documents in `PutTraceSegments`.
     XrayHttp,
+    /// Receipts of messages, at `/api/v1/receipts`.
+    Receipts,
 }
 
 impl Protocol {
     /// All protocols.
-    pub const ALL: [Self; 4] = [Self::OtlpHttp, Self::OtlpGrpc, Self::XrayUdp, Self::XrayHttp];
+    pub const ALL: [Self; 5] =
+        [Self::OtlpHttp, Self::OtlpGrpc, Self::XrayUdp, Self::XrayHttp, Self::Receipts];
 
     /// The word of labels and the API.
     pub fn word(self) -> &'static str {
@@ -113,6 +116,7 @@ impl Protocol {
             Self::OtlpGrpc => "otlp_grpc",
             Self::XrayUdp => "xray_udp",
             Self::XrayHttp => "xray_http",
+            Self::Receipts => "receipts",
         }
     }
 }

@@ -64,7 +64,7 @@ impl Flusher {
     }
 
     fn flush(&mut self, frozen: &Arc<Frozen>) -> Result<(), Failure> {
-        let (parquet, part) = block::write_part(&frozen.batches)?;
+        let (parquet, part) = block::write_part(&frozen.batches, &lock(&frozen.messages))?;
         let map = Arc::new(lock(&frozen.map).clone());
         let sidecar = Sidecar { parts: vec![Arc::new(part)], map };
         let log_floor = frozen.segment + 1;

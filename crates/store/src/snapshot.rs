@@ -1,6 +1,6 @@
 //! What a query sees: everything acknowledged when it began.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use throughline_model::{AttrType, SpanBatch, SpanBatchBuilder, TraceId};
@@ -8,6 +8,7 @@ use throughline_topology::MapPart;
 
 use crate::block::{Block, TraceBuilders, guarded};
 use crate::chunk::Source;
+use crate::messages::{MessageTable, Wanted};
 use crate::state::{Frozen, State, lock};
 use crate::{AttributeKey, Chunk, ReadError, Scope, memory};
 
@@ -16,6 +17,7 @@ use crate::{AttributeKey, Chunk, ReadError, Scope, memory};
 pub struct Snapshot {
     active: Vec<Arc<SpanBatch>>,
     active_map: Arc<Mutex<MapPart>>,
+    active_messages: Arc<Mutex<MessageTable>>,
     frozen: Option<Arc<Frozen>>,
     blocks: Arc<Vec<Arc<Block>>>,
     blocks_map: Arc<MapPart>,
@@ -26,6 +28,7 @@ impl Snapshot {
         Self {
             active: state.active.batches.clone(),
             active_map: state.active.map.clone(),
+            active_messages: state.active.messages.clone(),
             frozen: state.frozen.clone(),
             blocks: state.blocks.clone(),
             blocks_map: state.blocks_map.clone(),
@@ -54,6 +57,30 @@ impl Snapshot {
         }
         let built = builders.into_iter().map(|(id, mut builder)| (id, builder.finish()));
         Ok(built.filter(|(_, pieces)| !pieces.is_empty()).collect())
+    }
+
+    /// Traces with a span or a note that may hold one of `wanted`, newest data first, at most
+    /// `max`. Two messages may look alike here, so whoever reads the traces compares.
+    pub fn traces_with(
+        &self,
+        wanted: &[Wanted<'_>],
+        max: usize,
+    ) -> Result<HashSet<TraceId>, ReadError> {
+        let mut found = HashSet::new();
+        let hashes: Vec<u64> = wanted.iter().map(|wanted| wanted.hash()).collect();
+        let frozen = self.frozen.iter().map(|frozen| &frozen.messages);
+        for table in [&self.active_messages].into_iter().chain(frozen) {
+            let table = lock(table);
+            found.extend(hashes.iter().flat_map(|hash| table.find(*hash)).take(max));
+        }
+        for block in self.blocks.iter().rev() {
+            let left = max.saturating_sub(found.len());
+            if left == 0 {
+                break;
+            }
+            guarded(&block.name, || block.traces_with(&hashes, left, &mut found))?;
+        }
+        Ok(found)
     }
 
     /// Chunks with spans that start in `from..=to` (nanoseconds since the epoch), those with the

@@ -7,6 +7,7 @@ use throughline_model::SpanBatch;
 use throughline_topology::MapPart;
 
 use crate::block::Block;
+use crate::messages::MessageTable;
 use crate::{Objects, StoreOptions};
 
 /// Spans that are in the log and not in a block.
@@ -15,6 +16,8 @@ pub(crate) struct Memtable {
     pub(crate) batches: Vec<Arc<SpanBatch>>,
     /// The service map of these spans, kept up as they come.
     pub(crate) map: Arc<Mutex<MapPart>>,
+    /// Which of these spans' traces hold which message.
+    pub(crate) messages: Arc<Mutex<MessageTable>>,
     pub(crate) bytes: usize,
     pub(crate) spans: u64,
     /// How many batches at the end are small; see [`Memtable::push`].
@@ -53,6 +56,7 @@ fn size_bytes(batch: &SpanBatch) -> usize {
 pub(crate) struct Frozen {
     pub(crate) batches: Vec<Arc<SpanBatch>>,
     pub(crate) map: Arc<Mutex<MapPart>>,
+    pub(crate) messages: Arc<Mutex<MessageTable>>,
     pub(crate) spans: u64,
     /// The log segment that holds the same spans, and no other's.
     pub(crate) segment: u64,

@@ -121,6 +121,7 @@ impl Store {
             }
             for batch in segment.batches {
                 linker.observe_into(&mut lock(&active.map), &[&batch]);
+                lock(&active.messages).add(&batch);
                 active.push(Arc::new(batch));
             }
         }

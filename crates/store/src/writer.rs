@@ -126,8 +126,10 @@ impl Writer {
 
     fn make_visible(&mut self, group: &[Pending]) {
         let batches: Vec<&SpanBatch> = group.iter().map(|pending| &*pending.batch).collect();
-        let map = self.shared.read(|state| state.active.map.clone());
+        let (map, messages) =
+            self.shared.read(|state| (state.active.map.clone(), state.active.messages.clone()));
         self.linker.observe_into(&mut lock(&map), &batches);
+        batches.iter().for_each(|batch| lock(&messages).add(batch));
         self.shared.write(|state| {
             for pending in group {
                 state.active.push(pending.batch.clone());
@@ -179,8 +181,8 @@ impl Writer {
             }
         };
         self.shared.write(|state| {
-            let Memtable { batches, map, spans, .. } = std::mem::take(&mut state.active);
-            state.frozen = Some(Arc::new(Frozen { batches, map, spans, segment }));
+            let Memtable { batches, map, messages, spans, .. } = std::mem::take(&mut state.active);
+            state.frozen = Some(Arc::new(Frozen { batches, map, messages, spans, segment }));
         });
         self.oldest = None;
         self.shared.counters.log_bytes.store(self.log.size_bytes(), Ordering::Relaxed);

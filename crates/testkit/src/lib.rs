@@ -4,12 +4,16 @@
 //! Goes out:   [`Span`]s as a `SpanBatch` or as OTLP bytes; a running [`Server`].
 //! May touch:  model. It starts processes and opens loopback sockets, so only tests may use it.
 
+mod journey_span;
+mod journeys;
 mod load;
 mod protobuf;
 mod rng;
 mod server;
 mod span;
 
+pub use journey_span::{JourneySpan, journey_batch};
+pub use journeys::{Journeys, Lane, Message, Plan, TrueEdge, journeys};
 pub use load::{Load, OPERATIONS, SERVICES};
 pub use protobuf::otlp_request;
 pub use rng::Rng;

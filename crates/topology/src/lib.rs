@@ -2,7 +2,7 @@
 //!
 //! Comes in:   batches of spans, each span once, in any order; time comes from the spans.
 //! Goes out:   `MapPart`s, counts that add up, and views of them: map, services, operations.
-//! May touch:  `model`. Never: disk, network, clock, protocol words.
+//! May touch:  `model`, `context`. Never: disk, network, clock, protocol words.
 
 mod codec;
 mod host;
@@ -16,6 +16,7 @@ mod recorder;
 mod rules;
 mod sender;
 mod sketch;
+pub mod stitch;
 mod tables;
 mod view;
 pub mod xray;

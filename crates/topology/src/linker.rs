@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use throughline_model::{ResourceRef, SpanBatch, SpanKind, StatusCode, xray};
+use throughline_model::{NOTE_SCOPE, ResourceRef, SpanBatch, SpanKind, StatusCode, xray};
 
 use crate::keys::BatchKeys;
 use crate::names::{NO_NODE, Names, Sender};
@@ -178,6 +178,9 @@ impl Linker {
     fn take(&mut self, door: &mut BatchDoor<'_>, row: usize, warm: usize, recorder: &mut Recorder) {
         let [hash, parent_hash] = self.hashes[warm];
         let batch = door.batch;
+        if door.has_notes && batch.span(row).is_note() {
+            return;
+        }
         let span = batch.span(row);
         let (trace, id) = (span.trace_id().0, span.span_id().0);
         let kind = span.kind();
@@ -364,6 +367,8 @@ const FACADE: Sender<'static> =
 struct BatchDoor<'a> {
     batch: &'a SpanBatch,
     keys: BatchKeys,
+    /// Whether some rows are no spans.
+    has_notes: bool,
     /// Origin by resource number.
     origins: Vec<u32>,
     /// By resource number: an X-Ray subsegment's, which names no service.
@@ -391,7 +396,10 @@ impl<'a> BatchDoor<'a> {
                 *origin = names.origin(sender);
             }
         }
+        let mut scopes = (0..batch.scope_count()).map(|number| batch.scope(number).name());
+        let has_notes = scopes.any(|name| name == NOTE_SCOPE);
         Self {
+            has_notes,
             batch,
             keys: BatchKeys::of(batch),
             services: vec![0; origins.len()],

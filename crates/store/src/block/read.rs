@@ -1,6 +1,6 @@
 //! From a block back to columns, spans and traces.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -21,7 +21,7 @@ use throughline_model::{
     AttrType, NO_END, SpanBatch, SpanBatchBuilder, SpanId, SpanKind, StatusCode, TraceId,
 };
 
-use super::sidecar::{Part, Sidecar};
+use super::sidecar::{Part, Sidecar, trace_hash};
 use super::values::Cursor;
 use super::write::{DROPPED_KEY, PARENT_NONE};
 use crate::memory::Words;
@@ -122,8 +122,8 @@ impl Block {
     pub(crate) fn traces(self: &Arc<Self>, builders: &mut TraceBuilders) -> Result<(), ReadError> {
         let mut runs = Vec::new();
         for (part, described) in self.sidecar.parts.iter().enumerate() {
-            let found = builders.keys().flat_map(|id| described.traces.find(*id));
-            runs.extend(found.map(|(row, count)| (part, row, count)));
+            let found = builders.keys().flat_map(|id| described.traces.find(trace_hash(*id)));
+            runs.extend(found.map(|[row, count]| (part, row, count)));
         }
         // Two ids of one hash have the same runs.
         runs.sort_unstable();
@@ -149,6 +149,44 @@ impl Block {
             Some(_) => Err(self.damaged("a trace lies in no row group")),
             None => Ok(()),
         }
+    }
+
+    /// The traces that may hold a message of one of these hashes, at most `max` more.
+    pub(crate) fn traces_with(
+        self: &Arc<Self>,
+        hashes: &[u64],
+        max: usize,
+        found: &mut HashSet<TraceId>,
+    ) -> Result<(), ReadError> {
+        let mut rows = Vec::new();
+        for (part, described) in self.sidecar.parts.iter().enumerate() {
+            let held = hashes.iter().flat_map(|hash| described.messages.find(*hash));
+            rows.extend(held.map(|[row]| (part, row)));
+        }
+        rows.sort_unstable();
+        rows.dedup();
+        rows.truncate(max);
+        let mut rows = rows.into_iter().peekable();
+        if rows.peek().is_none() {
+            return Ok(());
+        }
+        for group in self.row_groups() {
+            let end = (group.part, group.first_row + group.rows() as u32);
+            let own = std::iter::from_fn(|| rows.next_if(|row| *row < end));
+            let own: Vec<_> = own
+                .map(|(_, row)| row.saturating_sub(group.first_row) as usize)
+                .map(|row| row..row + 1)
+                .collect();
+            if own.is_empty() {
+                continue;
+            }
+            let selection = RowSelection::from_consecutive_ranges(own.into_iter(), group.rows());
+            let batch = group.physical(&["trace_id"], Some(selection))?;
+            let ids = batch.column_by_name("trace_id").and_then(|a| a.as_fixed_size_binary_opt());
+            let ids = ids.ok_or_else(|| self.damaged("trace_id"))?;
+            found.extend(ids.iter().flatten().filter_map(TraceId::from_slice));
+        }
+        Ok(())
     }
 
     fn damaged(&self, what: &str) -> ReadError {

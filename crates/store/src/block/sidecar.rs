@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use throughline_model::{AttrType, SpanBatch, TraceId, decode_batch, encode_batch};
 use throughline_topology::MapPart;
 
+use crate::messages::MessageTable;
 use crate::{ReadError, Scope};
 
 const MAGIC: &[u8; 4] = b"TLSC";
@@ -28,6 +29,8 @@ pub(crate) struct Part {
     pub(crate) owners: SpanBatch,
     /// Which rows hold which trace.
     pub(crate) traces: TraceIndex,
+    /// Which messages are in which trace.
+    pub(crate) messages: MessageIndex,
     /// Attribute columns of the Parquet file, by key and type.
     pub(crate) columns: HashMap<(String, AttrType), String>,
     /// Types of each key, by scope and key.
@@ -68,7 +71,12 @@ pub(crate) struct KeyMeta {
 }
 
 impl Part {
-    pub(crate) fn new(meta: PartMeta, owners: SpanBatch, traces: TraceIndex) -> Self {
+    pub(crate) fn new(
+        meta: PartMeta,
+        owners: SpanBatch,
+        traces: TraceIndex,
+        messages: MessageIndex,
+    ) -> Self {
         let columns = meta.columns.iter().filter_map(|c| {
             Some(((c.key.clone(), AttrType::from_number(c.kind)?), c.column.clone()))
         });
@@ -79,32 +87,53 @@ impl Part {
                 types.entry((key.scope, key.key.clone())).or_default().push(kind);
             }
         }
-        Self { meta, owners, traces, columns, types }
+        Self { meta, owners, traces, messages, columns, types }
     }
 }
 
-/// Which rows hold which trace: sorted by the first eight bytes of a hash of the trace id.
+/// From 64-bit hashes to rows, sorted by hash, with `N` numbers for each.
 ///
-/// Two traces may share a hash: whoever reads the rows compares the whole id.
-#[derive(Default)]
-pub(crate) struct TraceIndex {
+/// Two things may share a hash: whoever reads the rows compares the whole thing.
+pub(crate) struct HashIndex<const N: usize> {
     hashes: Vec<u64>,
-    rows: Vec<(u32, u32)>,
+    rows: Vec<[u32; N]>,
 }
 
-impl TraceIndex {
-    /// Makes an index of (trace, first row, count of rows).
-    pub(crate) fn new(mut traces: Vec<(TraceId, u32, u32)>) -> Self {
-        traces.sort_by_key(|(id, row, _)| (trace_hash(*id), *row));
-        Self {
-            hashes: traces.iter().map(|(id, _, _)| trace_hash(*id)).collect(),
-            rows: traces.iter().map(|(_, row, count)| (*row, *count)).collect(),
-        }
+/// Which rows hold which trace: the first row and how many.
+pub(crate) type TraceIndex = HashIndex<2>;
+
+/// In which traces a message is, by the trace's first row.
+pub(crate) type MessageIndex = HashIndex<1>;
+
+/// An index of (trace, first row, count of rows).
+pub(crate) fn trace_index(traces: Vec<(TraceId, u32, u32)>) -> TraceIndex {
+    HashIndex::new(traces.into_iter().map(|(id, row, count)| (trace_hash(id), [row, count])))
+}
+
+/// An index of the messages of traces that lie in `traces`.
+pub(crate) fn message_index(messages: &MessageTable, traces: &TraceIndex) -> MessageIndex {
+    HashIndex::new(messages.entries().flat_map(|(hash, trace)| {
+        traces.find(trace_hash(trace)).map(move |[row, _]| (hash, [row]))
+    }))
+}
+
+impl<const N: usize> Default for HashIndex<N> {
+    fn default() -> Self {
+        Self { hashes: Vec::new(), rows: Vec::new() }
+    }
+}
+
+impl<const N: usize> HashIndex<N> {
+    fn new(entries: impl Iterator<Item = (u64, [u32; N])>) -> Self {
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort_unstable();
+        entries.dedup();
+        let (hashes, rows) = entries.into_iter().unzip();
+        Self { hashes, rows }
     }
 
-    /// The (first row, count) of every run of rows that may be of this trace.
-    pub(crate) fn find(&self, id: TraceId) -> impl Iterator<Item = (u32, u32)> {
-        let hash = trace_hash(id);
+    /// What stands for a hash.
+    pub(crate) fn find(&self, hash: u64) -> impl Iterator<Item = [u32; N]> {
         let first = self.hashes.partition_point(|h| *h < hash);
         let same = self.hashes[first..].iter().take_while(move |h| **h == hash).count();
         self.rows[first..first + same].iter().copied()
@@ -116,32 +145,27 @@ impl TraceIndex {
 
     fn encode(&self) -> Vec<u8> {
         let hashes = self.hashes.iter().flat_map(|hash| hash.to_le_bytes());
-        let rows = self
-            .rows
-            .iter()
-            .flat_map(|(row, count)| row.to_le_bytes().into_iter().chain(count.to_le_bytes()));
+        let rows = self.rows.iter().flatten().flat_map(|number| number.to_le_bytes());
         hashes.chain(rows).collect()
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let count = bytes.len() / 16;
-        let (hashes, rest) = bytes.split_at_checked(count * 8)?;
+        let count = bytes.len() / (8 + 4 * N);
+        let (hashes, rows) = bytes.split_at_checked(count * 8)?;
         let (hashes, _) = hashes.as_chunks::<8>();
-        let (rows, rest) = rest.as_chunks::<8>();
-        if rows.len() != count || !rest.is_empty() {
+        let (numbers, rest) = rows.as_chunks::<4>();
+        let numbers: Vec<u32> = numbers.iter().map(|b| u32::from_le_bytes(*b)).collect();
+        let (rows, uneven) = numbers.as_chunks::<N>();
+        if rows.len() != count || !rest.is_empty() || !uneven.is_empty() {
             return None;
         }
-        let number = |b: &[u8]| b.try_into().map(u32::from_le_bytes).unwrap_or_default();
-        let index = Self {
-            hashes: hashes.iter().map(|b| u64::from_le_bytes(*b)).collect(),
-            rows: rows.iter().map(|b| (number(&b[..4]), number(&b[4..]))).collect(),
-        };
-        index.hashes.is_sorted().then_some(index)
+        let hashes: Vec<u64> = hashes.iter().map(|b| u64::from_le_bytes(*b)).collect();
+        hashes.is_sorted().then(|| Self { hashes, rows: rows.to_vec() })
     }
 }
 
 /// Spreads a trace id over 64 bits. X-Ray's ids begin with a time, so the bytes are mixed.
-fn trace_hash(id: TraceId) -> u64 {
+pub(crate) fn trace_hash(id: TraceId) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let value = u128::from_le_bytes(id.0);
     let low = (value as u64).wrapping_mul(ODD);
@@ -160,6 +184,7 @@ impl Sidecar {
             let mut owners = Vec::new();
             encode_batch(&part.owners, &mut owners);
             put_section(&mut out, b"OWNR", &owners, true);
+            put_section(&mut out, b"MIDX", &part.messages.encode(), false);
             put_section(&mut out, b"TIDX", &part.traces.encode(), false);
         }
         put_section(&mut out, b"MAPP", &self.map.encode(), true);
@@ -179,6 +204,8 @@ impl Sidecar {
         let mut parts = Vec::new();
         let mut map = MapPart::default();
         let (mut meta, mut owners) = (None, None);
+        // Blocks written before there was one have none.
+        let mut messages = MessageIndex::default();
         while !rest.is_empty() {
             let (tag, section, after) =
                 take_section(rest).ok_or_else(|| damaged("a section is broken"))?;
@@ -195,12 +222,16 @@ impl Sidecar {
                         decode_batch(&section).map_err(|err| damaged(&format!("OWNR: {err}")))?,
                     );
                 }
+                b"MIDX" => {
+                    messages = HashIndex::decode(&section).ok_or_else(|| damaged("MIDX"))?;
+                }
                 b"TIDX" => {
-                    let traces = TraceIndex::decode(&section).ok_or_else(|| damaged("TIDX"))?;
+                    let traces = HashIndex::decode(&section).ok_or_else(|| damaged("TIDX"))?;
                     let (Some(meta), Some(owners)) = (meta.take(), owners.take()) else {
                         return Err(damaged("TIDX stands before META and OWNR"));
                     };
-                    parts.push(Arc::new(Part::new(meta, owners, traces)));
+                    let messages = std::mem::take(&mut messages);
+                    parts.push(Arc::new(Part::new(meta, owners, traces, messages)));
                 }
                 b"MAPP" => {
                     map = MapPart::decode(&section)
@@ -257,15 +288,21 @@ mod tests {
     #[test]
     fn every_trace_is_found_and_an_unknown_one_is_not() {
         let id = |n: u8| TraceId([n; 16]);
-        let index = TraceIndex::new((1..100).map(|n| (id(n), u32::from(n) * 10, 3)).collect());
+        let index = trace_index((1..100).map(|n| (id(n), u32::from(n) * 10, 3)).collect());
         let back = TraceIndex::decode(&index.encode()).unwrap();
-        assert_eq!(back.find(id(7)).collect::<Vec<_>>(), [(70, 3)]);
-        assert_eq!(back.find(id(200)).count(), 0);
+        assert_eq!(back.find(trace_hash(id(7))).collect::<Vec<_>>(), [[70, 3]]);
+        assert_eq!(back.find(trace_hash(id(200))).count(), 0);
+        assert!(TraceIndex::decode(&index.encode()[1..]).is_none());
     }
 
     #[test]
     fn a_damaged_sidecar_is_an_error_and_never_a_panic() {
-        let part = Part::new(PartMeta::default(), SpanBatch::default(), TraceIndex::default());
+        let part = Part::new(
+            PartMeta::default(),
+            SpanBatch::default(),
+            TraceIndex::default(),
+            MessageIndex::default(),
+        );
         let mut builder = throughline_model::SpanBatchBuilder::default();
         let part = Part { owners: builder.finish(), ..part };
         let sidecar = Sidecar { parts: vec![Arc::new(part)], map: Arc::default() };

@@ -14,10 +14,11 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use throughline_model::{AttrType, SpanBatch, SpanBatchBuilder, SpanId, TraceId, same_piece};
 
-use super::sidecar::{ColumnMeta, GroupMeta, KeyMeta, Part, PartMeta, TraceIndex};
+use super::sidecar::{ColumnMeta, GroupMeta, KeyMeta, Part, PartMeta, message_index, trace_index};
 use super::values::{put_attribute, put_events, put_links, put_varint};
 use crate::column::{attr_data_type, dictionary};
 use crate::memory::{self, Words, some_duration};
+use crate::messages::MessageTable;
 use crate::typed_values::Values;
 use crate::{AttributeKey, Scope};
 
@@ -48,6 +49,7 @@ pub(super) const DROPPED_KEY: &str = "";
 /// Gives the file's bytes and what its sidecar says of it.
 pub(crate) fn write_part(
     batches: &[Arc<SpanBatch>],
+    messages: &MessageTable,
 ) -> Result<(Vec<u8>, Part), parquet::errors::ParquetError> {
     let rows = order(batches);
     let owners = Owners::new(batches);
@@ -85,7 +87,9 @@ pub(crate) fn write_part(
     });
     let meta =
         PartMeta { rows: rows.len() as u64, groups, columns: columns.meta(), keys: keys.collect() };
-    Ok((bytes, Part::new(meta, owners.batch, TraceIndex::new(traces))))
+    let traces = trace_index(traces);
+    let messages = message_index(messages, &traces);
+    Ok((bytes, Part::new(meta, owners.batch, traces, messages)))
 }
 
 /// One row of the block, and where it comes from.

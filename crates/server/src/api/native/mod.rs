@@ -9,7 +9,9 @@
 mod attributes;
 mod error;
 mod extract;
+mod journeys;
 mod map;
+mod receipts;
 mod search;
 mod services;
 mod span;
@@ -76,6 +78,8 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(services::operations))
         .routes(routes!(attributes::keys))
         .routes(routes!(attributes::values))
+        .routes(routes!(journeys::journey))
+        .routes(routes!(receipts::post))
         .routes(routes!(status::rejected))
         .routes(routes!(status::status))
         .routes(routes!(status::reset));
