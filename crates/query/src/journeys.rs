@@ -75,8 +75,11 @@ impl<'a> Stored<'a> {
         &self,
         traces: impl Iterator<Item = &'b SpanBatch>,
     ) -> Result<Notes, RunError> {
-        let ids: HashSet<&str> =
-            traces.flat_map(SpanBatch::spans).filter_map(invocation).take(INVOCATIONS_MAX).collect();
+        let ids: HashSet<&str> = traces
+            .flat_map(SpanBatch::spans)
+            .filter_map(invocation)
+            .take(INVOCATIONS_MAX)
+            .collect();
         let wanted: Vec<_> = ids.iter().map(|id| Wanted::Noted(id)).collect();
         if wanted.is_empty() {
             return Ok(Notes::default());
@@ -176,11 +179,9 @@ fn noted(note: SpanRef<'_>) -> Option<&str> {
 ///
 /// **Rule:** OpenTelemetry semantic conventions, FaaS: `faas.invocation_id`, once `faas.execution`.
 fn invocation(span: SpanRef<'_>) -> Option<&str> {
-    ["faas.invocation_id", "faas.execution"].into_iter().find_map(|key| {
-        match span.attribute(key) {
-            Some(AttrValue::Str(id)) => Some(id),
-            _ => None,
-        }
+    ["faas.invocation_id", "faas.execution"].into_iter().find_map(|key| match span.attribute(key) {
+        Some(AttrValue::Str(id)) => Some(id),
+        _ => None,
     })
 }
 
