@@ -7,6 +7,7 @@ mod exporter;
 mod grpc;
 mod harness;
 mod http;
+mod journeys;
 mod page;
 mod xray;
 mod xray_bad_input;

@@ -444,10 +444,7 @@ fn gap(gap: &Gap) -> JourneyGap {
                 "The parent {parent_id} of the topmost span is not held here: it was not sampled, \
                  is sent elsewhere, or has not been sent yet."
             );
-            JourneyGap {
-                trace_id: Some(trace_id.to_string()),
-                ..blank("parent_not_held", &text)
-            }
+            JourneyGap { trace_id: Some(trace_id.to_string()), ..blank("parent_not_held", &text) }
         }
         Gap::StillRunning { trace_id } => JourneyGap {
             trace_id: Some(trace_id.to_string()),
