@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Serve(Box<ServeFlags>),
     /// Show one trace as a waterfall.
     Trace(TraceCommand),
+    /// Show what a trace came from and led to, over all traces that its messages join.
+    Journey(JourneyCommand),
     /// Find traces.
     Search(SearchCommand),
     /// Show what calls what.
@@ -137,6 +139,17 @@ pub(crate) struct Asking {
 pub(crate) struct TraceCommand {
     /// 32 hex digits, 16 hex digits, or X-Ray's 1-8hex-24hex.
     pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JourneyCommand {
+    /// 32 hex digits, 16 hex digits, or X-Ray's 1-8hex-24hex.
+    pub(crate) id: String,
+    /// Only the message that this span is about: 16 hex digits.
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) span: Option<String>,
     #[command(flatten)]
     pub(crate) asking: Asking,
 }

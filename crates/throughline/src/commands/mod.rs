@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod journey;
 pub(crate) mod map;
 pub(crate) mod search;
 pub(crate) mod trace;

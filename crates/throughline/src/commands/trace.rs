@@ -159,7 +159,7 @@ fn depths(parents: &[i64]) -> Vec<usize> {
 }
 
 /// A bar from `start` for `duration` on a line of `width` characters that is `total` long.
-fn bar(start: i64, duration: Option<i64>, total: i64, width: usize) -> String {
+pub(crate) fn bar(start: i64, duration: Option<i64>, total: i64, width: usize) -> String {
     let place = |time: i64| {
         let share = if total > 0 { time as f64 / total as f64 } else { 0.0 };
         ((share * width as f64) as usize).min(width)

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::net::TcpListener;
 
 use serde_json::Value;
-use throughline_testkit::{Server, otlp_request};
+use throughline_model::SpanKind;
+use throughline_testkit::{Server, otlp_request, span};
 
-use crate::run::{Ended, failing_trace, run, serve};
+use crate::run::{Ended, failing_trace, now, run, serve};
 
 struct Asked {
     server: Server,
@@ -69,6 +70,36 @@ fn search_map_and_trace_draw_what_was_sent() {
         let json = asked.run(&[command, &["--json"]].concat());
         assert!(serde_json::from_str::<Value>(&json.out).is_ok(), "{command:?}: {}", json.out);
     }
+}
+
+#[test]
+fn a_journey_shows_both_sides_of_a_queue_and_how_it_knows() {
+    let asked = Asked::start();
+    let message = "kinesis|eu-west-1|orders|4959";
+    let start = now() - 5_000_000_000;
+    let sent = span("accept").in_trace(1).id(1).service("shop").kind(SpanKind::Producer);
+    let sent = sent.at(start).lasting(1_000_000).attr("stitch.out", message);
+    let taken = span("ship").in_trace(2).id(2).service("store").kind(SpanKind::Consumer);
+    let taken = taken.at(start + 2_000_000_000).lasting(1_000_000).attr("stitch.in", message);
+    assert_eq!(asked.server.export(&otlp_request(&[sent, taken])).0, 200);
+
+    let journey = asked.run(&["journey", "1"]);
+    assert_eq!(journey.code, 0, "{}", journey.err);
+    for part in [
+        "2 traces, 1 message\n",
+        "waited 2.00s",
+        "shop accept",
+        "store ship",
+        "kinesis orders",
+        "by E2",
+        "4959",
+    ] {
+        assert!(journey.out.contains(part), "{part}: {}", journey.out);
+    }
+    let json: Value = serde_json::from_str(&asked.run(&["journey", "2", "--json"]).out).unwrap();
+    assert_eq!(json["joins"].as_array().unwrap().len(), 1);
+    assert_eq!(asked.run(&["journey", "77"]).code, 1);
+    assert_eq!(asked.run(&["journey", "x y"]).code, 2);
 }
 
 #[test]
