@@ -89,6 +89,12 @@ impl<'a> Stored<'a> {
         Ok(Notes(self.snapshot.traces(&holders)?.into_values().collect()))
     }
 
+    /// The trace itself, or, of notes about invocations, those of the invocations.
+    pub(crate) fn homes(&self, id: TraceId) -> Result<Vec<TraceId>, RunError> {
+        let pieces = self.snapshot.trace(id)?;
+        if is_about_invocations(&pieces) { self.homes_of(&pieces) } else { Ok(vec![id]) }
+    }
+
     /// Where the invocations are that notes are about.
     fn homes_of(&self, notes: &SpanBatch) -> Result<Vec<TraceId>, RunError> {
         let ids: HashSet<&str> = notes.spans().filter_map(noted).collect();

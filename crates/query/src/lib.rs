@@ -5,6 +5,7 @@
 //! May touch:  `model`, `topology`, `store`. Never: sockets, clocks.
 
 mod ast;
+mod deliveries;
 mod engine;
 mod error;
 mod eval;
@@ -25,6 +26,7 @@ pub mod xray_filter;
 pub use ast::{
     AttrScope, CompareOp, Expr, FILTER_DEPTH_MAX, Field, LIMIT_MAX, Literal, Order, Query,
 };
+pub use deliveries::{Delivery, DeliveryKey, deliveries};
 pub use error::{QueryError, RunError};
 pub use journeys::{Stored, journey, note_ids};
 pub use native::parse;

@@ -1,5 +1,7 @@
 //! Receipts and journeys over HTTP: what one hop saw joins two traces, in any order.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 use throughline_model::SpanKind;
 use throughline_testkit::{Span, otlp_request, span};
@@ -9,20 +11,23 @@ use crate::harness::{JSON, PROTOBUF, TestServer, now, trace_id};
 const SEQUENCE: &str = "49590338271490256608559692538361571095921575989136588898";
 const STREAM: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/orders";
 
+/// When the tests began, so that all times fit together.
+static NOW: LazyLock<i64> = LazyLock::new(now);
+
 fn producer() -> Span {
     let root = span("producer").in_trace(1).id(11).service("producer").kind(SpanKind::Server);
-    root.at(now() - 2_000_000_000).lasting(50_000_000).attr("faas.execution", "request-1")
+    root.at(*NOW - 2_000_000_000).lasting(50_000_000).attr("faas.execution", "request-1")
 }
 
 fn consumer() -> Span {
     let root = span("consumer").in_trace(2).id(21).service("consumer").kind(SpanKind::Server);
-    root.at(now() - 1_500_000_000).lasting(20_000_000).attr("faas.invocation_id", "request-2")
+    root.at(*NOW - 1_500_000_000).lasting(20_000_000).attr("faas.invocation_id", "request-2")
 }
 
 fn receipt(direction: &str, about: &Value) -> Value {
     let mut receipt = json!({
         "direction": direction, "carrier": "kinesis", "region": "us-east-1", "resource": STREAM,
-        "id": SEQUENCE, "timeUnixNano": (now() - 1_900_000_000).to_string(),
+        "id": SEQUENCE, "timeUnixNano": (*NOW - 1_900_000_000).to_string(),
     });
     let members = receipt.as_object_mut().unwrap();
     members.extend(about.as_object().unwrap().clone());
@@ -62,6 +67,18 @@ fn assert_joined(server: &TestServer) {
     }
 }
 
+fn assert_drawn(server: &TestServer) {
+    let map = server.get("/api/v1/map").json();
+    let edges = map["edges"].as_array().unwrap();
+    let edge = edges.iter().find(|edge| edge["to"] == "service:consumer").unwrap();
+    assert_eq!(edge["from"], "stream:aws_kinesis:orders", "{map:#}");
+    assert_eq!((&edge["kind"], &edge["evidence"]), (&json!("async"), &json!(["message"])));
+    assert_eq!((&edge["requests"], &edge["errors"]), (&json!(1), &json!(0)));
+    let wait = edge["waitP50Nano"].as_i64().unwrap();
+    assert!((300_000_000..600_000_000).contains(&wait), "{wait}");
+    assert!(map["nodes"].as_array().unwrap().iter().any(|node| node["id"] == edge["from"]));
+}
+
 #[test]
 fn receipts_join_two_traces_whatever_came_first() {
     let out = receipt("out", &json!({ "functionRequestId": "request-1" }));
@@ -80,8 +97,10 @@ fn receipts_join_two_traces_whatever_came_first() {
         // The same from a sealed block, and after the same receipts came again.
         server.restart();
         assert_joined(&server);
+        assert_drawn(&server);
         post(&server, &json!([out, taken]));
         assert_joined(&server);
+        assert_drawn(&server);
     }
 }
 

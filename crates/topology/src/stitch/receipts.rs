@@ -70,15 +70,16 @@ impl<'a> ReceiptReader<'a> {
         let span = self.batch.span(row);
         let Some(home) = self.homes.get(span.resource().number()) else { return };
         let own = self.words.find(self.batch, &span.attributes());
-        let seat = |found, index, count| Seat { span, home, found, index, count };
+        let seat = |found, index, count| Seat { span, home, found, index, count, time: None };
         if own.has_id() {
             seat(own, None, None).read(&mut each);
         }
         let beside = own.without_ids();
         let events: Vec<_> = self.events_with_ids(span).take(ITEMS_MAX).collect();
-        for (index, found) in events.iter().enumerate() {
+        for (index, (time, found)) in events.iter().enumerate() {
             let (index, count) = (Some(index as u32), Some(events.len() as u32));
-            seat(found.over(&beside), index, count).read(&mut each);
+            let seat = seat(found.over(&beside), index, count);
+            Seat { time: Some(*time).filter(|time| *time > 0), ..seat }.read(&mut each);
         }
         let links: Vec<_> = span.links().take(ITEMS_MAX).collect();
         for (index, link) in links.iter().enumerate() {
@@ -136,12 +137,13 @@ impl<'a> ReceiptReader<'a> {
         }
     }
 
-    fn events_with_ids(&self, span: SpanRef<'a>) -> impl Iterator<Item = Found<'a>> {
+    /// The events with ids, and their times.
+    fn events_with_ids(&self, span: SpanRef<'a>) -> impl Iterator<Item = (i64, Found<'a>)> {
         let (batch, words) = (self.batch, &self.words);
         span.events()
-            .map(|event| event.attributes())
-            .filter(move |list| words.has_id(batch, list.range()))
-            .map(move |list| words.find(batch, &list))
+            .map(|event| (event.time_unix_nano(), event.attributes()))
+            .filter(move |(_, list)| words.has_id(batch, list.range()))
+            .map(move |(time, list)| (time, words.find(batch, &list)))
     }
 }
 
@@ -205,6 +207,8 @@ struct Seat<'a, 'h> {
     /// Which of the events or links with ids, and of how many.
     index: Option<u32>,
     count: Option<u32>,
+    /// When the carrier took the message, if it is an event of a receipt.
+    time: Option<i64>,
 }
 
 impl Seat<'_, '_> {
@@ -226,7 +230,9 @@ impl Seat<'_, '_> {
         let texts = self.found.texts(word);
         for text in &texts {
             let Ok(mut receipt) = Receipt::parse(direction, text) else { continue };
-            receipt.batch_size = (texts.len() > 1).then_some(texts.len() as u32);
+            let listed = (texts.len() > 1).then_some(texts.len() as u32);
+            receipt.batch_size = self.found.number(Word::BatchCount).or(listed);
+            receipt.time_unix_nano = self.time;
             each(receipt);
         }
     }

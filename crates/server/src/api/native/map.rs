@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use throughline_query::{Delivery, DeliveryKey, SearchOptions, deliveries};
 use throughline_topology::MapFilter;
+use throughline_topology::stitch::Carrier;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::ErrorBody;
@@ -85,8 +87,15 @@ struct Edge {
     p50_nano: i64,
     p95_nano: i64,
     p99_nano: i64,
-    /// How we know: `parent`, `link`, `inferred`.
+    /// How we know: `parent`, `link`, `inferred`, or `message` when receipts of the newest messages
+    /// are all that tells.
     evidence: Vec<&'static str>,
+    /// How long the median message waited; only where that was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait_p50_nano: Option<i64>,
+    /// How long the longest of them waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait_max_nano: Option<i64>,
 }
 
 /// What calls what.
@@ -105,9 +114,16 @@ pub(super) async fn map(
     let range = params.range()?;
     ask(&app, move |snapshot| {
         let map = snapshot.map().view(&params.filter(range));
+        let mut nodes: Vec<Node> = map.nodes.into_iter().map(render_node).collect();
+        let mut edges: Vec<Edge> = map.edges.into_iter().map(render_edge).collect();
+        let environment = params.environment.clone().filter(|name| !name.is_empty());
+        let options = SearchOptions { from: range.from, to: range.to, limit: 0, environment };
+        for (key, delivery) in deliveries(snapshot, &options)? {
+            add_delivery(&key, &delivery, &mut nodes, &mut edges);
+        }
         Ok(MapAnswer {
-            nodes: map.nodes.into_iter().map(render_node).collect(),
-            edges: map.edges.into_iter().map(render_edge).collect(),
+            nodes,
+            edges,
             from_unix_nano: range.from.to_string(),
             to_unix_nano: range.to.to_string(),
         })
@@ -146,5 +162,89 @@ fn render_edge(edge: throughline_topology::Edge) -> Edge {
     } = edge;
     let evidence = evidence.into_iter().map(|e| e.word()).collect();
     let kind = kind.word();
-    Edge { from, to, kind, requests, errors, p50_nano, p95_nano, p99_nano, evidence }
+    Edge {
+        from,
+        to,
+        kind,
+        requests,
+        errors,
+        p50_nano,
+        p95_nano,
+        p99_nano,
+        evidence,
+        wait_p50_nano: None,
+        wait_max_nano: None,
+    }
+}
+
+/// Draws what a service took out of a queue, unless its own spans tell of it.
+fn add_delivery(
+    (carrier, resource, service): &DeliveryKey,
+    delivery: &Delivery,
+    nodes: &mut Vec<Node>,
+    edges: &mut Vec<Edge>,
+) {
+    let (kind, system) = place_of(*carrier);
+    let of_kind = |node: &&Node| node.kind == kind && node.name == *resource;
+    let from = match nodes.iter().find(of_kind) {
+        Some(node) => node.id.clone(),
+        None => {
+            let node = queue(kind, system, resource);
+            let id = node.id.clone();
+            nodes.push(node);
+            id
+        }
+    };
+    let services = nodes.iter().filter(|node| node.kind == "service" && node.name == *service);
+    let Some(to) = services.map(|node| node.id.clone()).next() else { return };
+    if edges.iter().any(|edge| edge.from == from && edge.to == to) {
+        return;
+    }
+    let percentile = |sorted: &[i64], percent: usize| {
+        sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied()
+    };
+    let took = |percent| percentile(&delivery.durations_nano, percent).unwrap_or_default();
+    edges.push(Edge {
+        from,
+        to,
+        kind: "async",
+        requests: delivery.messages,
+        errors: delivery.failed,
+        p50_nano: took(50),
+        p95_nano: took(95),
+        p99_nano: took(99),
+        evidence: vec!["message"],
+        wait_p50_nano: percentile(&delivery.waits_nano, 50),
+        wait_max_nano: delivery.waits_nano.last().copied(),
+    });
+}
+
+fn queue(kind: &'static str, system: &str, name: &str) -> Node {
+    Node {
+        id: format!("{kind}:{system}:{name}"),
+        name: name.to_owned(),
+        kind,
+        system: Some(system.to_owned()),
+        inferred: true,
+        requests: 0,
+        errors: 0,
+        p50_nano: 0,
+        p95_nano: 0,
+        p99_nano: 0,
+    }
+}
+
+/// The kind of node that a carrier's resources are, and the product.
+fn place_of(carrier: Carrier) -> (&'static str, &'static str) {
+    match carrier {
+        Carrier::Kinesis => ("stream", "aws_kinesis"),
+        Carrier::Firehose => ("stream", "aws_firehose"),
+        Carrier::Sqs => ("queue", "aws_sqs"),
+        Carrier::Sns => ("topic", "aws_sns"),
+        Carrier::EventBridge => ("topic", "aws_eventbridge"),
+        Carrier::Kafka => ("topic", "kafka"),
+        Carrier::DynamoDb => ("database", "dynamodb"),
+        Carrier::Lambda => ("function", "aws_lambda"),
+        other => ("queue", other.name()),
+    }
 }

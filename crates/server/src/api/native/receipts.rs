@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 use super::error::ErrorBody;
 use super::{ApiError, json_response};
 use crate::app::App;
+use crate::clock::now_unix_nano;
 use crate::metrics::Protocol;
 
 const PROTOCOL: Protocol = Protocol::Receipts;
@@ -132,12 +133,12 @@ fn put(posted: &PostedReceipt, builder: &mut SpanBatchBuilder) -> Result<(), Str
     let carrier = Carrier::from_name(&posted.carrier)
         .ok_or_else(|| format!("carrier: {:?} is none that we know", posted.carrier))?;
     let about = about(posted)?;
-    let time = match &posted.time_unix_nano {
-        None | Some(serde_json::Value::Null) => 0,
-        Some(value) => value
-            .as_i64()
-            .or_else(|| value.as_str()?.parse().ok())
-            .ok_or("timeUnixNano: expected nanoseconds since the epoch")?,
+    let time: Option<i64> = match &posted.time_unix_nano {
+        None | Some(serde_json::Value::Null) => None,
+        Some(value) => {
+            let read = value.as_i64().or_else(|| value.as_str()?.parse().ok());
+            Some(read.ok_or("timeUnixNano: expected nanoseconds since the epoch")?)
+        }
     };
     let mut receipt = Receipt::new(direction, carrier, posted.id.clone());
     receipt.region.clone_from(&posted.region);
@@ -149,11 +150,11 @@ fn put(posted: &PostedReceipt, builder: &mut SpanBatchBuilder) -> Result<(), Str
         About::Invocation(request_id) => note_ids(request_id),
     };
     builder.start_span(trace_id, span_id);
-    builder.times(time, 0);
+    builder.times(time.unwrap_or_else(now_unix_nano), 0);
     if let About::Invocation(request_id) = &about {
         builder.attribute(NOTE_INVOCATION, AttrValue::Str(request_id));
     }
-    builder.start_event(time, "receipt", 0);
+    builder.start_event(time.unwrap_or_default(), "receipt", 0);
     builder.attribute(key, AttrValue::Str(&receipt.to_string()));
     if let Some(size) = posted.batch_size {
         builder.attribute("messaging.batch.message_count", AttrValue::Int(i64::from(size)));
