@@ -34,6 +34,11 @@ pub(crate) enum Command {
     Import(ImportCommand),
     /// Write traces as lines of OTLP JSON.
     Export(ExportCommand),
+    /// Be the part of AWS that the workshops need: Lambda, API Gateway, Kinesis, DynamoDB, SNS, S3,
+    /// CloudFormation, CloudWatch Logs, Elastic Beanstalk, on one port of this machine.
+    Local(LocalCommand),
+    /// Do a workshop, live, from its start to its end.
+    Lab(LabCommand),
     /// Show or check the configuration of `serve`.
     Config(ConfigCommand),
 }
@@ -194,6 +199,105 @@ pub(crate) struct MapCommand {
     pub(crate) environment: Option<String>,
     #[command(flatten)]
     pub(crate) asking: Asking,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LocalCommand {
+    /// Address of the one port; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4566")]
+    pub(crate) listen: String,
+    /// Where state is kept [default: in memory, gone at the end].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// An emulator, or AWS, for services that are not here.
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: Option<String>,
+    /// The region of everything [default: us-east-1].
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// The account of everything [default: 000000000000].
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: Option<String>,
+    /// The main address of the server that gets receipts of messages.
+    #[arg(long, env = "THROUGHLINE_URL", default_value = "http://127.0.0.1:8900")]
+    pub(crate) url: String,
+    /// Where X-Ray segments of functions go [default: that server's own door].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) xray: Option<String>,
+    /// A layer of another account that lies in a folder; `*` stands for anything. Repeat for more.
+    #[arg(long, value_name = "ARN=FOLDER")]
+    pub(crate) layer: Vec<String>,
+    /// A folder with the `node_modules` that Node functions find, such as `aws-sdk` 2.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) node_runtime: Option<PathBuf>,
+    /// Install what the Kinesis lab needs (npm, once): the Splunk layer's stand-in, `aws-sdk` 2 and
+    /// `serverless` 3. When it is installed it is used without this flag.
+    #[arg(long)]
+    pub(crate) install: bool,
+    /// Where that is installed [default: ~/.cache/throughline/labs].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// Print one line on stdout once the port is open.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) announce: Option<Announce>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabCommand {
+    #[command(subcommand)]
+    pub(crate) kind: LabKind,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LabKind {
+    /// Two functions with a Kinesis stream between them, deployed by `serverless`.
+    Kinesis {
+        /// With the layer alone, with the context in the record, or first one, then the other.
+        #[arg(long, default_value = "both")]
+        variant: LabVariant,
+        #[command(flatten)]
+        flags: LabFlags,
+    },
+    /// A web application, a function, a table and a topic, traced by the X-Ray SDKs.
+    Signup {
+        #[command(flatten)]
+        flags: LabFlags,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LabVariant {
+    /// The layer alone: the trace stops at the stream.
+    Auto,
+    /// The context travels in the record: the trace is whole.
+    Manual,
+    /// One after the other.
+    Both,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabFlags {
+    /// The main address of the running server.
+    #[arg(long, env = "THROUGHLINE_URL", default_value = "http://127.0.0.1:8900")]
+    pub(crate) url: String,
+    /// A running `throughline local` to use, instead of one of the run's own.
+    #[arg(long, value_name = "URL")]
+    pub(crate) front_door: Option<String>,
+    /// Begins every name; the environment is PREFIX-apm-lambda.
+    #[arg(long, default_value = "lab")]
+    pub(crate) prefix: String,
+    /// How many requests are sent.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) requests: u32,
+    /// Leave everything up after the checks, until Ctrl-C.
+    #[arg(long)]
+    pub(crate) stay: bool,
+    /// Where tools are installed, once [default: ~/.cache/throughline/labs].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// Print what was checked as JSON on stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -30,6 +30,8 @@ fn main() -> ExitCode {
         Command::Journey(command) => commands::journey::run(&command),
         Command::Search(command) => commands::search::run(&command),
         Command::Map(command) => commands::map::run(&command),
+        Command::Local(command) => commands::local::run(&command),
+        Command::Lab(command) => commands::lab::run(&command),
         Command::Import(command) => commands::import::run(&command),
         Command::Export(command) => commands::export::run(&command),
     };

@@ -18,7 +18,7 @@ pub(crate) fn run(flags: &ServeFlags) -> Result<(), Failure> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let resolved = config::resolve(&config::layers(flags, &environment)?)?;
-    start_logs(&resolved);
+    start_logs(&resolved.log_filter, resolved.log_json);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("throughline")
@@ -54,11 +54,12 @@ fn exit_at_once(code: i32) -> ! {
     std::process::exit(code)
 }
 
-fn start_logs(resolved: &Resolved) {
-    let filter = tracing_subscriber::EnvFilter::new(&resolved.log_filter);
+/// Logs to stderr from here on.
+pub(crate) fn start_logs(filter: &str, json: bool) {
+    let filter = tracing_subscriber::EnvFilter::new(filter);
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    if resolved.log_json {
+    if json {
         logs.json().init();
     } else {
         logs.with_ansi(colour).init();

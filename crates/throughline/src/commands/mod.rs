@@ -4,6 +4,8 @@ pub(crate) mod config;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod journey;
+pub(crate) mod lab;
+pub(crate) mod local;
 pub(crate) mod map;
 pub(crate) mod search;
 pub(crate) mod trace;

@@ -1,0 +1,111 @@
+//! Where a run happens: a scratch folder, a front door, throughline; and all of it away again at the end.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::install::{self, Toolbox};
+use super::programs::Server;
+use super::report::Say;
+use super::watch::Watch;
+use super::{Lab, LabError, LabOptions};
+use crate::config::LocalConfig;
+use crate::front::{self, Running};
+use crate::ids;
+
+/// Where a run happens.
+pub(super) struct Ground {
+    /// A folder of the run's own.
+    pub(super) scratch: PathBuf,
+    pub(super) toolbox: Option<Toolbox>,
+    /// The front door's address.
+    pub(super) endpoint: String,
+    pub(super) watch: Watch,
+    /// Servers of the workshop; they end in the reverse order.
+    pub(super) servers: Vec<Server>,
+    /// Whether something is deployed that has to be removed.
+    pub(super) deployed: bool,
+    own_front_door: Option<Running>,
+}
+
+impl Ground {
+    /// Checks what is needed, installs what is missing and opens the front door.
+    pub(super) async fn open(
+        lab: Lab,
+        options: &LabOptions,
+        say: &mut impl Say,
+    ) -> Result<Self, LabError> {
+        check(options)?;
+        install::need("node", "version 20.19 or newer is needed")?;
+        install::need("npm", "it comes with Node.js")?;
+        let watch = Watch::new(&options.throughline.http);
+        watch.is_there().await?;
+        let cache = &options.cache;
+        fs::create_dir_all(cache).map_err(LabError::io(cache))?;
+        let mut toolbox = None;
+        let mut config = LocalConfig {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            throughline: Some(options.throughline.http.clone()),
+            xray_daemon: options.throughline.xray,
+            ..LocalConfig::default()
+        };
+        if let Lab::Kinesis(_) = lab {
+            let tools = install::toolbox(cache, &options.throughline.otlp_http, say).await?;
+            config.lambda.node_runtime = Some(tools.node_runtime.clone());
+            config.lambda.layers.clone_from(&tools.layers);
+            toolbox = Some(tools);
+        } else {
+            config.lambda.node_runtime = Some(install::installed(cache, "runtime", say).await?);
+        }
+        let (endpoint, own_front_door) = match &options.front_door {
+            Some(given) => (given.trim_end_matches('/').to_owned(), None),
+            None => {
+                let running = front::run(config).await?;
+                (running.endpoint(), Some(running))
+            }
+        };
+        let scratch = cache.join(format!("run-{:x}", ids::random_u64()));
+        fs::create_dir_all(&scratch).map_err(LabError::io(&scratch))?;
+        Ok(Self {
+            scratch,
+            toolbox,
+            endpoint,
+            watch,
+            servers: Vec::new(),
+            deployed: false,
+            own_front_door,
+        })
+    }
+
+    /// Ends everything that was started.
+    pub(super) async fn close(mut self) {
+        while let Some(server) = self.servers.pop() {
+            drop(server);
+        }
+        if let Some(running) = self.own_front_door.take() {
+            running.stop().await;
+        }
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.scratch);
+    }
+}
+
+fn check(options: &LabOptions) -> Result<(), LabError> {
+    let problem = |text: &str| Err(LabError::Options(text.to_owned()));
+    if !(2..=1_000).contains(&options.requests) {
+        return problem("a workshop sends 2 to 1000 requests");
+    }
+    let prefix = &options.prefix;
+    let plain = prefix.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let starts = prefix.starts_with(|c: char| c.is_ascii_alphabetic());
+    if !plain || !starts || prefix.len() > 24 || prefix.ends_with('-') {
+        return problem(
+            "a prefix is at most 24 letters, digits and dashes, and begins with a letter",
+        );
+    }
+    Ok(())
+}

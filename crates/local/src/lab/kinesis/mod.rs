@@ -1,0 +1,236 @@
+//! The Kinesis lab, in the order of its text: values, credentials, deploy, info, traffic, logs, map, traces; the same
+//! again with the context in the record; remove.
+
+mod promises;
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::calls;
+use super::ground::Ground;
+use super::programs::Run;
+use super::report::{Check, Line, Report, Say};
+use super::{LabError, LabOptions, Variant};
+use crate::ids;
+
+/// The first deploy of a cold machine took a minute.
+const COMMAND_SECONDS_MAX: u64 = 300;
+const FUNCTIONS: [&str; 2] = ["producer", "consumer"];
+
+/// What a part of the lab is looked for by.
+struct Part<'a> {
+    /// `PREFIX-apm-lambda`.
+    environment: String,
+    /// When it began, in nanoseconds since the epoch.
+    from_nano: i64,
+    requests: u32,
+    /// The value of every message's `superpower`: tells this part's spans from others.
+    superpower: &'a str,
+}
+
+/// Follows the text.
+pub(super) async fn follow(
+    variant: Variant,
+    ground: &mut Ground,
+    options: &LabOptions,
+    say: &mut impl Say,
+) -> Result<Report, LabError> {
+    let mut report = Report::default();
+    say.say(Line::Step("Set the values of both templates"));
+    for folder in ["auto", "manual"] {
+        super::files::write(&format!("kinesis/{folder}"), &ground.scratch.join(folder))?;
+        say.say(Line::Command(&format!(
+            "cat {folder}/serverless_unset.yml | envsubst > {folder}/serverless.yml"
+        )));
+        set_values(ground, folder, &options.prefix)?;
+    }
+    say.say(Line::Step("Set your AWS credentials"));
+    let key = ["config", "credentials", "--provider", "aws", "--key", "LOCAL", "--secret", "LOCAL"];
+    sls(ground, "auto", &[&key[..], &["--overwrite"]].concat(), say).await?;
+
+    if variant != Variant::Manual {
+        say.say(Line::Step("Automatic: deploy your functions"));
+        ground.deployed = true;
+        deploy(ground, "auto", say).await?;
+        let part = traffic(ground, "auto", options, "distributed tracing", &mut report, say).await?;
+        promises::automatic(ground, &part, &mut report, say).await?;
+    }
+    if variant != Variant::Auto {
+        say.say(Line::Step("Manual: deploy your functions"));
+        ground.deployed = true;
+        if variant == Variant::Both {
+            for function in FUNCTIONS {
+                let said = sls(ground, "manual", &["deploy", "-f", function], say).await?;
+                report.check(
+                    say,
+                    &format!("only the code of {function} is deployed again"),
+                    said.contains("Function code deployed"),
+                    last_line(&said),
+                );
+            }
+        } else {
+            deploy(ground, "manual", say).await?;
+        }
+        let part = traffic(ground, "manual", options, "propagation", &mut report, say).await?;
+        let log = sls(ground, "manual", &["logs", "-f", "consumer"], say).await?;
+        promises::manual(ground, &part, &log, &mut report, say).await?;
+    }
+    Ok(report)
+}
+
+/// `sls remove`, if anything was deployed.
+pub(super) async fn clean(
+    ground: &mut Ground,
+    say: &mut impl Say,
+) -> Result<Vec<Check>, LabError> {
+    let mut report = Report::default();
+    if std::mem::take(&mut ground.deployed) {
+        say.say(Line::Step("Before you go: clean up"));
+        let said = sls(ground, "auto", &["remove"], say).await?;
+        let passed = said.contains("successfully removed");
+        report.check(say, "everything that was deployed is removed", passed, last_line(&said));
+    }
+    Ok(report.checks)
+}
+
+/// What `envsubst` does with the three names of the template, and with no other.
+fn set_values(ground: &Ground, folder: &str, prefix: &str) -> Result<(), LabError> {
+    let folder = ground.scratch.join(folder);
+    let template = folder.join("serverless_unset.yml");
+    let text = fs::read_to_string(&template).map_err(LabError::io(&template))?;
+    let values = [("ACCESS_TOKEN", "local"), ("REALM", "local"), ("PREFIX", prefix)];
+    let place = folder.join("serverless.yml");
+    fs::write(&place, substituted(&text, &values)).map_err(LabError::io(&place))
+}
+
+fn substituted(text: &str, values: &[(&str, &str)]) -> String {
+    values.iter().fold(text.to_owned(), |text, (name, value)| {
+        text.replace(&format!("${{{name}}}"), value).replace(&format!("${name}"), value)
+    })
+}
+
+/// Runs the workshop's command in one of its folders.
+async fn sls(
+    ground: &Ground,
+    folder: &str,
+    words: &[&str],
+    say: &mut impl Say,
+) -> Result<String, LabError> {
+    let shown = format!("sls {}", words.join(" "));
+    say.say(Line::Command(&shown));
+    let bin = ground.toolbox.as_ref().map_or_else(PathBuf::new, |tools| tools.bin.clone());
+    let mut command = Command::new(bin.join("sls"));
+    command.args(words).current_dir(ground.scratch.join(folder));
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command.env("AWS_ENDPOINT_URL", &ground.endpoint);
+    // Of this run alone, so that two runs do not meet in it.
+    command.env("SLS_HOME", ground.scratch.join("home"));
+    Run { shown: &shown, command, seconds_max: COMMAND_SECONDS_MAX }.wait(say).await
+}
+
+async fn deploy(ground: &Ground, folder: &str, say: &mut impl Say) -> Result<(), LabError> {
+    let said = sls(ground, folder, &["deploy"], say).await?;
+    say.say(Line::Output(&said));
+    Ok(())
+}
+
+/// Finds the endpoint, sends the messages, reads the logs.
+async fn traffic<'a>(
+    ground: &Ground,
+    folder: &str,
+    options: &LabOptions,
+    superpower: &'a str,
+    report: &mut Report,
+    say: &mut impl Say,
+) -> Result<Part<'a>, LabError> {
+    say.say(Line::Step("Check the details of your functions"));
+    let info = sls(ground, folder, &["info"], say).await?;
+    say.say(Line::Output(&info));
+    let endpoint = endpoint(&info);
+    let shown = endpoint.clone().unwrap_or_else(|| "none".to_owned());
+    report.check(say, "sls info names an endpoint that works here", endpoint.is_some(), shown);
+    let Some(endpoint) = endpoint else {
+        return Err(LabError::Options(format!("sls info names no endpoint:\n{info}")));
+    };
+
+    say.say(Line::Step("Send some traffic"));
+    let part = Part {
+        environment: format!("{}-apm-lambda", options.prefix),
+        from_nano: ids::now_ms().saturating_mul(1_000_000),
+        requests: options.requests,
+        superpower,
+    };
+    let message = json!({ "name": "Kate", "superpower": superpower }).to_string();
+    say.say(Line::Command(&format!("curl -d '{message}' {endpoint}")));
+    let expected = format!("Message placed in the Event Stream: {}-eventStream", options.prefix);
+    let mut placed = 0;
+    let mut last = String::new();
+    for _ in 0..options.requests {
+        let answer = calls::post(&endpoint, &[], message.clone()).await?;
+        let answered: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        if answer.status == 200 && super::watch::text(&answered, "message") == expected {
+            placed += 1;
+        }
+        last = answer.body;
+    }
+    say.say(Line::Output(&last));
+    let seen = format!("{placed} of {}: {last}", options.requests);
+    report.check(say, "every message is placed in the stream", placed == options.requests, seen);
+    let empty = calls::post(&endpoint, &[], String::new()).await?;
+    let seen = format!("{} {}", empty.status, empty.body);
+    report.check(say, "a message without a body is refused", empty.status == 400, seen);
+
+    say.say(Line::Step("Check the logs: is OpenTelemetry being loaded?"));
+    for function in FUNCTIONS {
+        let mut log = String::new();
+        // The consumer's first call may still be starting.
+        for _ in 0..5 {
+            log = sls(ground, folder, &["logs", "-f", function], say).await?;
+            if log.contains(superpower) && log.contains(" Memory Used: ") {
+                break;
+            }
+        }
+        say.say(Line::Output(&log));
+        let line = log.lines().find(|line| line.contains("splunk-extension-wrapper"));
+        let what = format!("the log of {function} shows the layer being loaded");
+        report.check(say, &what, line.is_some(), line.unwrap_or("no such line"));
+    }
+    Ok(part)
+}
+
+/// The address behind `endpoint:`, with its path.
+fn endpoint(info: &str) -> Option<String> {
+    let line = info.lines().find_map(|line| line.trim().strip_prefix("endpoint:"))?;
+    let url = line.split_whitespace().find(|word| word.starts_with("http"))?;
+    Some(url.to_owned())
+}
+
+fn last_line(said: &str) -> String {
+    said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_set_and_serverless_own_are_kept() {
+        let text = "token: $ACCESS_TOKEN\nrealm: ${REALM}\nservice: ${self:custom.prefix}-lab\nx: $PREFIX";
+        let values = [("ACCESS_TOKEN", "t"), ("REALM", "us1"), ("PREFIX", "host")];
+        assert_eq!(
+            substituted(text, &values),
+            "token: t\nrealm: us1\nservice: ${self:custom.prefix}-lab\nx: host"
+        );
+    }
+
+    #[test]
+    fn the_endpoint_is_what_a_reader_would_copy() {
+        let info = "stack: x\nendpoint: POST - http://127.0.0.1:4566/_api/a/dev/producer\nfunctions:\n";
+        let expected = Some("http://127.0.0.1:4566/_api/a/dev/producer".to_owned());
+        assert_eq!(endpoint(info), expected);
+        assert_eq!(endpoint("service: x"), None);
+    }
+}

@@ -1,0 +1,10 @@
+//! The Lambda service with real processes.
+
+mod api;
+mod failures;
+mod layers;
+mod lifecycle;
+mod runtimes;
+mod sources;
+mod support;
+mod tracing;

@@ -1,0 +1,113 @@
+//! `throughline local`: the part of AWS that the workshops need, on this machine.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use serde_json::json;
+use throughline_local::lab::{default_cache, is_installed, toolbox};
+use throughline_local::lambda::LayerMapping;
+use throughline_local::{LocalConfig, run as open};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::lab::{Doors, Printer};
+use crate::cli::{Announce, LocalCommand};
+use crate::client::Client;
+use crate::failure::Failure;
+
+/// Serves until a signal comes.
+pub(crate) fn run(command: &LocalCommand) -> Result<(), Failure> {
+    crate::serve::start_logs("info,ferrokinesis=warn,dynoxide=warn", false);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("throughline")
+        .build()
+        .context("cannot start threads")
+        .map_err(Failure::Other)?;
+    let result = runtime.block_on(serve(command));
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(command: &LocalCommand) -> Result<(), Failure> {
+    let signals = |kind| signal(kind).context("cannot listen for signals").map_err(Failure::Other);
+    let (mut terminate, mut interrupt) =
+        (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
+    let config = config(command).await?;
+    let running = open(config).await.map_err(|err| Failure::Other(err.into()))?;
+    tell(running.address(), &running.endpoint(), command.announce)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    running.stop().await;
+    Ok(())
+}
+
+async fn config(command: &LocalCommand) -> Result<LocalConfig, Failure> {
+    let address = |text: &str, flag: &str| {
+        text.parse::<SocketAddr>()
+            .map_err(|_| Failure::Usage(format!("{flag}: expected HOST:PORT, got {text:?}")))
+    };
+    let doors = Doors::of(&command.url);
+    let mut config = LocalConfig {
+        listen: address(&command.listen, "--listen")?,
+        data: command.data.clone(),
+        upstream: command.upstream.clone(),
+        throughline: Some(command.url.clone()),
+        ..LocalConfig::default()
+    };
+    if let Some(region) = &command.region {
+        config.region.clone_from(region);
+    }
+    if let Some(account) = &command.account {
+        config.account.clone_from(account);
+    }
+    config.xray_daemon = match &command.xray {
+        Some(text) => address(text, "--xray")?,
+        None => doors.xray,
+    };
+    for layer in &command.layer {
+        let (arn, path) = layer.split_once('=').ok_or_else(|| {
+            Failure::Usage(format!("--layer: expected ARN=FOLDER, got {layer:?}"))
+        })?;
+        config.lambda.layers.push(LayerMapping { arn: arn.to_owned(), path: path.into() });
+    }
+    config.lambda.node_runtime.clone_from(&command.node_runtime);
+    let cache = command.cache.clone().or_else(default_cache);
+    if let Some(cache) = cache.filter(|cache| command.install || is_installed(cache)) {
+        let tools = toolbox(&cache, &doors.otlp_http, &mut Printer).await;
+        let tools = tools.map_err(|err| Failure::Other(err.into()))?;
+        config.lambda.layers.extend(tools.layers);
+        config.lambda.node_runtime.get_or_insert(tools.node_runtime);
+    }
+    Ok(config)
+}
+
+fn tell(address: SocketAddr, endpoint: &str, announce: Option<Announce>) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match announce {
+        Some(Announce::Json) => {
+            let line = json!({
+                "event": "ready", "pid": std::process::id(), "local": address.to_string(),
+            });
+            writeln!(out, "{line}")?;
+        }
+        None => {
+            writeln!(out, "AWS on this machine is ready: {endpoint}")?;
+            writeln!(
+                out,
+                "  export AWS_ENDPOINT_URL={endpoint} AWS_REGION=us-east-1 \
+                 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test"
+            )?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+impl Doors {
+    /// The doors of the server at a URL; the usual ones while it does not answer.
+    fn of(url: &str) -> Self {
+        Self::ask(&Client::new(url)).unwrap_or_default()
+    }
+}
