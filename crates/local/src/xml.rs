@@ -52,6 +52,11 @@ impl Xml {
         self.element(name, inner)
     }
 
+    /// What `more` makes of it, if `condition` holds.
+    pub(crate) fn and_if(self, condition: bool, more: impl FnOnce(Self) -> Self) -> Self {
+        if condition { more(self) } else { self }
+    }
+
     /// The text so far, without declaration.
     pub(crate) fn into_string(self) -> String {
         self.0

@@ -48,9 +48,9 @@ pub(super) async fn post(
     headers: &[(&str, &str)],
     body: String,
 ) -> Result<Answer, LabError> {
-    let request = headers.iter().fold(http::Request::post(url), |request, (name, value)| {
-        request.header(*name, *value)
-    });
+    let request = headers
+        .iter()
+        .fold(http::Request::post(url), |request, (name, value)| request.header(*name, *value));
     call(request, body).await
 }
 

@@ -106,9 +106,8 @@ fn layer_for(cache: &Path, installed: &Path, otlp_http: &str) -> Result<PathBuf,
     fs::create_dir_all(&modules).map_err(LabError::io(&modules))?;
     files::write("layer", &staged)?;
     let settings = staged.join("settings");
-    let text = format!(
-        "OTEL_EXPORTER_OTLP_ENDPOINT=\"${{OTEL_EXPORTER_OTLP_ENDPOINT:-{otlp_http}}}\"\n"
-    );
+    let text =
+        format!("OTEL_EXPORTER_OTLP_ENDPOINT=\"${{OTEL_EXPORTER_OTLP_ENDPOINT:-{otlp_http}}}\"\n");
     fs::write(&settings, text).map_err(LabError::io(&settings))?;
     let link = modules.join("node_modules");
     std::os::unix::fs::symlink(installed.join("node_modules"), &link)

@@ -87,11 +87,7 @@ pub struct LabOptions {
 ///
 /// A promise that does not hold is a failed [`Check`] of the report; an error is what kept the run from going on.
 /// Either way everything is cleaned up, and nothing that was started is left.
-pub async fn run(
-    lab: Lab,
-    options: &LabOptions,
-    say: &mut impl Say,
-) -> Result<Report, LabError> {
+pub async fn run(lab: Lab, options: &LabOptions, say: &mut impl Say) -> Result<Report, LabError> {
     let mut ground = tokio::select! {
         ground = Ground::open(lab, options, say) => ground?,
         () = options.stop.cancelled() => return Err(LabError::Stopped),

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use super::report::{Line, Say};
 use super::LabError;
+use super::report::{Line, Say};
 
 /// How often a long step says that it is still going on.
 const TICK: Duration = Duration::from_secs(2);
@@ -37,9 +37,7 @@ impl Run<'_> {
         command.kill_on_drop(true);
         let mut child = command.spawn().map_err(|err| failed(shown, "not started", &err))?;
         let (out, errors) = (child.stdout.take(), child.stderr.take());
-        let ended = async {
-            tokio::join!(child.wait(), read(out), read(errors))
-        };
+        let ended = async { tokio::join!(child.wait(), read(out), read(errors)) };
         tokio::pin!(ended);
         let started = Instant::now();
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
@@ -150,7 +148,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_fails_says_why() {
-        let run = Run { shown: "sls deploy", command: shell("echo no >&2; exit 3"), seconds_max: 20 };
+        let run =
+            Run { shown: "sls deploy", command: shell("echo no >&2; exit 3"), seconds_max: 20 };
         let err = run.wait(&mut Silent).await.unwrap_err().to_string();
         assert_eq!(err, "sls deploy failed (exit status: 3):\nno");
     }

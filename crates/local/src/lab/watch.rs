@@ -48,7 +48,11 @@ impl Watch {
     pub(super) async fn search(&self, query: &str, from_nano: i64) -> Result<Vec<Value>, LabError> {
         let path = format!("search?limit=1000&from={from_nano}&q={}", encoded(query));
         let mut answer = self.ask(&path).await?;
-        Ok(answer.get_mut("traces").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default())
+        Ok(answer
+            .get_mut("traces")
+            .and_then(Value::as_array_mut)
+            .map(std::mem::take)
+            .unwrap_or_default())
     }
 
     /// The summaries that an X-Ray filter finds between two times in seconds since the epoch.
@@ -60,7 +64,7 @@ impl Watch {
         let body = json!({
             "StartTime": from_seconds, "EndTime": from_seconds + 3_600, "FilterExpression": expression,
         });
-        let url = format!("{}/TraceSummaries", self.http);
+        let url = format!("{}/xray/TraceSummaries", self.http);
         let headers = [("content-type", "application/json")];
         let mut answer = calls::post(&url, &headers, body.to_string()).await?.json()?;
         let found = answer.get_mut("TraceSummaries").and_then(Value::as_array_mut);

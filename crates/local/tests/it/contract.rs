@@ -17,7 +17,10 @@ exports.consumer = async (event) => { console.log(JSON.stringify(event)); };
 ";
 
 /// Members of the emulator's answers that AWS does not give, or gives only when there is something to say.
-const NOT_AWS: [&str; 20] = [
+const NOT_AWS: [&str; 23] = [
+    "CausingEntity",
+    "Name",
+    "PolicyAction",
     "EncryptionType",
     "StatusReason",
     "ResourceStatusReason",

@@ -13,6 +13,7 @@ use super::calls;
 use super::ground::Ground;
 use super::programs::Run;
 use super::report::{Check, Line, Report, Say};
+use super::watch::{list, text};
 use super::{LabError, LabOptions, Variant};
 use crate::ids;
 
@@ -55,7 +56,8 @@ pub(super) async fn follow(
         say.say(Line::Step("Automatic: deploy your functions"));
         ground.deployed = true;
         deploy(ground, "auto", say).await?;
-        let part = traffic(ground, "auto", options, "distributed tracing", &mut report, say).await?;
+        let part =
+            traffic(ground, "auto", options, "distributed tracing", &mut report, say).await?;
         promises::automatic(ground, &part, &mut report, say).await?;
     }
     if variant != Variant::Auto {
@@ -82,10 +84,7 @@ pub(super) async fn follow(
 }
 
 /// `sls remove`, if anything was deployed.
-pub(super) async fn clean(
-    ground: &mut Ground,
-    say: &mut impl Say,
-) -> Result<Vec<Check>, LabError> {
+pub(super) async fn clean(ground: &mut Ground, say: &mut impl Say) -> Result<Vec<Check>, LabError> {
     let mut report = Report::default();
     if std::mem::take(&mut ground.deployed) {
         say.say(Line::Step("Before you go: clean up"));
@@ -171,7 +170,7 @@ async fn traffic<'a>(
     for _ in 0..options.requests {
         let answer = calls::post(&endpoint, &[], message.clone()).await?;
         let answered: Value = serde_json::from_str(&answer.body).unwrap_or_default();
-        if answer.status == 200 && super::watch::text(&answered, "message") == expected {
+        if answer.status == 200 && text(&answered, "message") == expected {
             placed += 1;
         }
         last = answer.body;
@@ -185,20 +184,41 @@ async fn traffic<'a>(
 
     say.say(Line::Step("Check the logs: is OpenTelemetry being loaded?"));
     for function in FUNCTIONS {
-        let mut log = String::new();
-        // The consumer's first call may still be starting.
-        for _ in 0..5 {
-            log = sls(ground, folder, &["logs", "-f", function], say).await?;
-            if log.contains(superpower) && log.contains(" Memory Used: ") {
-                break;
-            }
-        }
+        logged(ground, &options.prefix, function, superpower).await?;
+        let log = sls(ground, folder, &["logs", "-f", function], say).await?;
         say.say(Line::Output(&log));
         let line = log.lines().find(|line| line.contains("splunk-extension-wrapper"));
         let what = format!("the log of {function} shows the layer being loaded");
         report.check(say, &what, line.is_some(), line.unwrap_or("no such line"));
     }
     Ok(part)
+}
+
+/// Waits until a function's log has a call with this word, to its end. A reader would ask again and again.
+async fn logged(
+    ground: &Ground,
+    prefix: &str,
+    function: &str,
+    word: &str,
+) -> Result<(), LabError> {
+    let asked = json!({ "logGroupName": format!("/aws/lambda/{prefix}-lambda-lab-dev-{function}") });
+    let headers = [
+        ("content-type", "application/x-amz-json-1.1"),
+        ("x-amz-target", "Logs_20140328.FilterLogEvents"),
+    ];
+    // Without it the log is shown as it is, and the check says what it lacks.
+    let _shown_in_time = ground
+        .watch
+        .until(async |_| {
+            let answer = calls::post(&ground.endpoint, &headers, asked.to_string()).await?;
+            // The group comes into being with the function's first call.
+            let Ok(answer) = answer.json() else { return Ok(None) };
+            let messages = list(&answer, "events").iter().map(|event| text(event, "message"));
+            let mut after = messages.skip_while(|message| !message.contains(word));
+            Ok(after.any(|message| message.starts_with("REPORT ")).then_some(()))
+        })
+        .await?;
+    Ok(())
 }
 
 /// The address behind `endpoint:`, with its path.
@@ -218,7 +238,8 @@ mod tests {
 
     #[test]
     fn values_are_set_and_serverless_own_are_kept() {
-        let text = "token: $ACCESS_TOKEN\nrealm: ${REALM}\nservice: ${self:custom.prefix}-lab\nx: $PREFIX";
+        let text =
+            "token: $ACCESS_TOKEN\nrealm: ${REALM}\nservice: ${self:custom.prefix}-lab\nx: $PREFIX";
         let values = [("ACCESS_TOKEN", "t"), ("REALM", "us1"), ("PREFIX", "host")];
         assert_eq!(
             substituted(text, &values),
@@ -228,7 +249,8 @@ mod tests {
 
     #[test]
     fn the_endpoint_is_what_a_reader_would_copy() {
-        let info = "stack: x\nendpoint: POST - http://127.0.0.1:4566/_api/a/dev/producer\nfunctions:\n";
+        let info =
+            "stack: x\nendpoint: POST - http://127.0.0.1:4566/_api/a/dev/producer\nfunctions:\n";
         let expected = Some("http://127.0.0.1:4566/_api/a/dev/producer".to_owned());
         assert_eq!(endpoint(info), expected);
         assert_eq!(endpoint("service: x"), None);

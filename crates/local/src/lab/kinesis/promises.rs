@@ -43,7 +43,12 @@ pub(super) async fn automatic(
         producers.len(),
         consumers.len()
     );
-    report.check(say, "the trace stops at the stream; the consumer has traces of its own", apart, seen);
+    report.check(
+        say,
+        "the trace stops at the stream; the consumer has traces of its own",
+        apart,
+        seen,
+    );
     let link = ground.watch.link("traces", &[("env", &part.environment)]);
     report.look(say, "the traces: those of producer and consumer are apart", link);
     let Some(first) = producers.first().map(|trace| text(trace, "traceId").to_owned()) else {
@@ -52,7 +57,9 @@ pub(super) async fn automatic(
     let link = ground.watch.link(&format!("t/{first}"), &[]);
     report.look(say, "one trace: the function, its call of Kinesis, the HTTP request below", link);
 
-    say.say(Line::Note("more than the workshop has: the two traces, joined by the record's number"));
+    say.say(Line::Note(
+        "more than the workshop has: the two traces, joined by the record's number",
+    ));
     let join = ground
         .watch
         .until(async |watch| {
@@ -69,7 +76,10 @@ pub(super) async fn automatic(
         |join| {
             let (class, key) = (text(&join, "class"), text(&join, "key"));
             let to = text(&join, "toTraceId");
-            format!("{first} → {to} by {key}, {class}, {}", join.get("confidence").unwrap_or(&Value::Null))
+            format!(
+                "{first} → {to} by {key}, {class}, {}",
+                join.get("confidence").unwrap_or(&Value::Null)
+            )
         },
     );
     report.check(say, "both traces are one journey, joined by the sequence number", joined, seen);
@@ -106,7 +116,12 @@ pub(super) async fn manual(
 
     let edge = map_edge(ground, part, "stream:", CONSUMER).await?;
     let seen = edge.clone().unwrap_or_else(|| "no such edge".to_owned());
-    report.check(say, "on the map, consumer-lambda is connected to producer-lambda", edge.is_some(), seen);
+    report.check(
+        say,
+        "on the map, consumer-lambda is connected to producer-lambda",
+        edge.is_some(),
+        seen,
+    );
     let link = ground.watch.link("map", &[("env", &part.environment)]);
     report.look(say, "the map: consumer-lambda is connected now", link);
 
@@ -132,12 +147,11 @@ pub(super) async fn manual(
         report.check(say, "the trace has the consumer's span", false, "no span Kinesis.getRecord");
         return Ok(());
     };
-    let below = parent.is_some_and(|parent| parent.ends_with("-producer"));
     let seen = parent.unwrap_or_else(|| "no parent".to_owned());
+    let below = seen.ends_with("-producer");
     report.check(say, "Kinesis.getRecord is a child of the producer's span", below, seen);
     let span = ground.watch.ask(&format!("traces/{id}/spans/{span_id}")).await?;
-    for (key, expected) in
-        [("custom.tag.name", "Kate"), ("custom.tag.superpower", part.superpower)]
+    for (key, expected) in [("custom.tag.name", "Kate"), ("custom.tag.superpower", part.superpower)]
     {
         let attribute =
             list(&span, "attributes").iter().find(|attribute| text(attribute, "key") == key);
@@ -167,7 +181,12 @@ async fn producers(
         })
         .await?;
     let seen = format!("{} traces, {wanted} requests", last.len());
-    report.check(say, "each request is a trace with its call of Kinesis", last.len() == wanted, seen);
+    report.check(
+        say,
+        "each request is a trace with its call of Kinesis",
+        last.len() == wanted,
+        seen,
+    );
     Ok(last)
 }
 
@@ -254,7 +273,9 @@ mod tests {
     #[test]
     fn the_trace_id_is_what_a_reader_would_underline() {
         let id = "5df7e51afe1ccd6a7e6a33bb0ec80b1d";
-        let log = format!("INFO x {{\"tracecontext\": {{\"traceparent\":\"00-{id}-c6363daf16ad4906-01\"}}}}");
+        let log = format!(
+            "INFO x {{\"tracecontext\": {{\"traceparent\":\"00-{id}-c6363daf16ad4906-01\"}}}}"
+        );
         assert_eq!(trace_id_of_log(&log).as_deref(), Some(id));
         assert_eq!(trace_id_of_log("\"traceparent\":\"00-short-1-01\""), None);
         assert_eq!(trace_id_of_log(""), None);

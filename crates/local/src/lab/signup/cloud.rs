@@ -56,7 +56,8 @@ impl Cloud {
         });
         unless_taken(self.dynamodb("CreateTable", &table).await?)?;
         let topic = self.sns(&[("Action", "CreateTopic"), ("Name", TOPIC)]).await?;
-        let arn = between(&topic.body, "<TopicArn>", "</TopicArn>").ok_or_else(|| topic.unexpected())?;
+        let arn =
+            between(&topic.body, "<TopicArn>", "</TopicArn>").ok_or_else(|| topic.unexpected())?;
         let made = json!({
             "FunctionName": function, "Runtime": "nodejs20.x", "Handler": "index.handler", "Timeout": 10,
             "Role": "arn:aws:iam::000000000000:role/signup",
@@ -68,11 +69,7 @@ impl Cloud {
         let variables = json!({ "TABLE_NAME": TABLE, "TOPIC_ARN": arn });
         let environment = json!({ "Environment": { "Variables": variables } });
         self.lambda("PUT", &format!("/{function}/configuration"), &environment).await?.json()?;
-        Ok(Settings {
-            region: REGION.to_owned(),
-            table: TABLE.to_owned(),
-            topic: TOPIC.to_owned(),
-        })
+        Ok(Settings { region: REGION.to_owned(), table: TABLE.to_owned(), topic: TOPIC.to_owned() })
     }
 
     /// `aws lambda update-function-code`; gives the new configuration.

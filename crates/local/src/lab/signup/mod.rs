@@ -51,7 +51,12 @@ pub(super) async fn follow(
     )));
     let updated = cloud.update_code(FUNCTION, &zip).await?;
     let seen = format!("{}, {}", text(&updated, "LastUpdateStatus"), text(&updated, "CodeSha256"));
-    report.check(say, "the function's code is deployed", !text(&updated, "CodeSha256").is_empty(), seen);
+    report.check(
+        say,
+        "the function's code is deployed",
+        !text(&updated, "CodeSha256").is_empty(),
+        seen,
+    );
     say.say(Line::Command(&format!(
         "aws lambda update-function-configuration --function-name {FUNCTION} --tracing-config Mode=Active"
     )));
@@ -70,10 +75,7 @@ pub(super) async fn follow(
 }
 
 /// Takes away what [`follow`] made.
-pub(super) async fn clean(
-    ground: &mut Ground,
-    say: &mut impl Say,
-) -> Result<Vec<Check>, LabError> {
+pub(super) async fn clean(ground: &mut Ground, say: &mut impl Say) -> Result<Vec<Check>, LabError> {
     let mut report = Report::default();
     if std::mem::take(&mut ground.deployed) {
         say.say(Line::Step("Clean up"));
@@ -137,7 +139,8 @@ async fn sign_up(
     let mut sign_ups = SignUps { from_seconds, done: Vec::new(), twice: None };
     let mut last = String::new();
     for number in 1..options.requests {
-        let (status, trace_id, said) = one(url, &format!("guest{number}-{mark}@example.com")).await?;
+        let (status, trace_id, said) =
+            one(url, &format!("guest{number}-{mark}@example.com")).await?;
         if status == 200 {
             sign_ups.done.push(trace_id);
         }

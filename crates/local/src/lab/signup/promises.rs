@@ -13,8 +13,9 @@ use super::{FUNCTION, SignUps};
 const APPLICATION: &str = "signup-app";
 /// The name of the host "on-premises".
 const ELSEWHERE: &str = "mail-room";
-/// The rows of a whole sign-up: application, call, service, function, its write, table, topic, mail room.
-const NAMES: [&str; 5] = [APPLICATION, FUNCTION, "write entry", "DynamoDB", "SNS"];
+/// The spans of a whole sign-up, but for the mail room's.
+/// The SDK names table and topic by their services, in small letters for `aws-sdk` v2.
+const NAMES: [&str; 5] = [APPLICATION, FUNCTION, "write entry", "dynamodb", "sns"];
 
 /// Looks at the map, at the traces, at one, at the error.
 pub(super) async fn look(
@@ -44,8 +45,14 @@ pub(super) async fn look(
     let names: Vec<&str> = list(&view, "names").iter().filter_map(Value::as_str).collect();
     let absent: Vec<&str> = NAMES.into_iter().filter(|name| !names.contains(name)).collect();
     let seen = format!("{} spans: {}", list_of_spans(&view, "spanId").len(), names.join(", "));
-    report.check(say, "one trace follows a sign-up to the table and the topic", absent.is_empty(), seen);
-    let roots = list_of_spans(&view, "parent").iter().filter(|row| row.as_i64() == Some(-1)).count();
+    report.check(
+        say,
+        "one trace follows a sign-up to the table and the topic",
+        absent.is_empty(),
+        seen,
+    );
+    let roots =
+        list_of_spans(&view, "parent").iter().filter(|row| row.as_i64() == Some(-1)).count();
     let lost = list_of_spans(&view, "missingParent").iter().filter(|id| id.as_str() != Some(""));
     let lost = lost.count();
     let seen = format!("{roots} root, {lost} parents missing");
@@ -90,7 +97,8 @@ async fn missing_on_map<'a>(
         .until(async |watch| {
             let map = watch.ask(&path).await?;
             missing = nodes.to_vec();
-            missing.retain(|name| !list(&map, "nodes").iter().any(|node| text(node, "name") == *name));
+            missing
+                .retain(|name| !list(&map, "nodes").iter().any(|node| text(node, "name") == *name));
             Ok(missing.is_empty().then_some(()))
         })
         .await?;

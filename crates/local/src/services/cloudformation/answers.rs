@@ -178,8 +178,20 @@ pub(super) fn change_set(stack: &Stack, set: &ChangeSet) -> Xml {
             .text("LogicalResourceId", logical)
             .maybe("PhysicalResourceId", physical)
             .text("ResourceType", kind)
-            .element("Scope", Xml::new())
-            .element("Details", Xml::new());
+            .and_if(action == "Modify", |change| {
+                // Which properties differ is known only when references are worked out.
+                let target = Xml::new()
+                    .text("Attribute", "Properties")
+                    .text("RequiresRecreation", "Conditionally");
+                let detail = Xml::new()
+                    .element("Target", target)
+                    .text("Evaluation", "Dynamic")
+                    .text("ChangeSource", "DirectModification");
+                change
+                    .text("Replacement", "Conditional")
+                    .texts("Scope", ["Properties"])
+                    .members("Details", [detail])
+            });
         Xml::new().text("Type", "Resource").element("ResourceChange", change)
     });
     let parameters = set.plan.parameters.iter().map(|(name, value)| {
