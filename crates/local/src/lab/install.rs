@@ -39,6 +39,11 @@ pub fn default_cache() -> Option<PathBuf> {
     Some(caches.join("throughline/labs"))
 }
 
+/// Whether [`toolbox`] would find everything there.
+pub fn is_installed(cache: &Path) -> bool {
+    ["tools", "runtime", "layer"].into_iter().all(|folder| place_of(cache, folder).is_dir())
+}
+
 /// Installs what the Kinesis lab needs, unless it is there: the workshop's command, `aws-sdk` v2, and the layer, whose
 /// spans go to `otlp_http` (`http://127.0.0.1:4318`).
 pub async fn toolbox(
@@ -54,18 +59,22 @@ pub async fn toolbox(
     Ok(Toolbox { bin: tools, node_runtime: runtime, layers })
 }
 
+/// Where a folder of `labs/` is installed. Other files or locks have another place.
+fn place_of(cache: &Path, folder: &str) -> PathBuf {
+    cache.join(format!("{}-{}", folder.replace('/', "-"), files::digest(folder)))
+}
+
 /// The packages of a folder of `labs/`, installed beside its files.
 pub(super) async fn installed(
     cache: &Path,
     folder: &str,
     say: &mut impl Say,
 ) -> Result<PathBuf, LabError> {
-    let name = format!("{}-{}", folder.replace('/', "-"), files::digest(folder));
-    let place = cache.join(&name);
+    let place = place_of(cache, folder);
     if place.is_dir() {
         return Ok(place);
     }
-    let staged = cache.join(format!("{name}.part{:x}", ids::random_u64()));
+    let staged = place.with_extension(format!("part{:x}", ids::random_u64()));
     let outcome = install(folder, &staged, say).await;
     let outcome = outcome.and_then(|()| match fs::rename(&staged, &place) {
         // Somebody else was faster, with the same.

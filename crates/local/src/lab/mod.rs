@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 
 pub use error::LabError;
-pub use install::{Toolbox, default_cache, toolbox};
+pub use install::{Toolbox, default_cache, is_installed, toolbox};
 pub use report::{Check, Line, Report, Say};
 
 use ground::Ground;
