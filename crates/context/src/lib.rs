@@ -52,3 +52,8 @@ pub use receipt::{Direction, MessageKey, Receipt, ReceiptError};
 pub use resource::Resource;
 pub use tracestate::TraceState;
 pub use write::Writer;
+
+/// The examples of the README are tested as documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

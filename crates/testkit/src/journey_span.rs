@@ -21,9 +21,18 @@ pub struct JourneySpan {
     /// Attributes that are lists of texts.
     pub lists: Vec<(&'static str, Vec<String>)>,
     /// Links with their attributes.
-    pub links: Vec<(TraceId, SpanId, Vec<(&'static str, String)>)>,
+    pub links: Vec<JourneyLink>,
     /// The name of its scope.
     pub scope: &'static str,
+}
+
+/// The trace and the span that is linked to, and what the link says.
+pub type JourneyLink = (TraceId, SpanId, Vec<(&'static str, String)>);
+
+impl From<Span> for JourneySpan {
+    fn from(span: Span) -> Self {
+        Self { span, lists: Vec::new(), links: Vec::new(), scope: "throughline.testkit" }
+    }
 }
 
 impl JourneySpan {
@@ -45,8 +54,7 @@ impl JourneySpan {
             ],
         });
         let (trace_id, parent_id) = (seat.trace, seat.parent);
-        let lists = Vec::new();
-        let span = Span {
+        Self::from(Span {
             trace_id,
             span_id: id,
             parent_id,
@@ -55,8 +63,7 @@ impl JourneySpan {
             duration_nano,
             resource,
             ..span(name)
-        };
-        Self { span, lists, links: Vec::new(), scope: "throughline.testkit" }
+        })
     }
 
     fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
@@ -97,7 +104,8 @@ impl JourneySpan {
                 .with("aws.sqs.queue.url", queue_url(&resource))
                 .with("messaging.message.id", id),
             Lane::SqsXray => {
-                let mut call = self.with("rpc.method", "SendMessage").with("aws.region", "us-east-1");
+                let mut call =
+                    self.with("rpc.method", "SendMessage").with("aws.region", "us-east-1");
                 call.span.kind = SpanKind::Client;
                 call.span.name = Cow::Borrowed("SQS");
                 call.scope = xray::SCOPE;
@@ -110,9 +118,10 @@ impl JourneySpan {
                 .aws("Lambda", "Invoke")
                 .with("faas.invoked_name", resource)
                 .with("aws.request_id", id),
-            Lane::S3 => {
-                self.aws("S3", "PutObject").with("aws.s3.bucket", resource).with("aws.request_id", id)
-            }
+            Lane::S3 => self
+                .aws("S3", "PutObject")
+                .with("aws.s3.bucket", resource)
+                .with("aws.request_id", id),
             Lane::RabbitMq => self
                 .with("messaging.system", "rabbitmq")
                 .with("messaging.destination.name", resource)
@@ -140,13 +149,12 @@ impl JourneySpan {
         let (id, resource) = (first.id.clone(), format!("{}{moved}", first.resource));
         match lane {
             Lane::Kinesis => self.list("stitch.in", texts("kinesis", messages, moved, place)),
-            Lane::KinesisAttributes => self
-                .with("aws.region", "us-east-1")
-                .with("aws.kinesis.stream_name", resource)
-                .list(
+            Lane::KinesisAttributes => {
+                self.with("aws.region", "us-east-1").with("aws.kinesis.stream_name", resource).list(
                     "aws.kinesis.sequence_number",
                     messages.iter().map(|message| message.id.clone()).collect(),
-                ),
+                )
+            }
             Lane::Sqs | Lane::SqsXray => {
                 let mut taker = self
                     .with("messaging.system", "aws_sqs")
@@ -174,7 +182,9 @@ impl JourneySpan {
                 }
                 self.list("stitch.in", all)
             }
-            Lane::EventBridge => self.list("stitch.in", texts("eventbridge", messages, moved, place)),
+            Lane::EventBridge => {
+                self.list("stitch.in", texts("eventbridge", messages, moved, place))
+            }
             Lane::Kafka => self.kafka(first),
             Lane::Lambda => self.with("faas.invocation_id", id).with("faas.name", resource),
             Lane::S3 => self.list("stitch.in", texts("s3", messages, moved, place)),

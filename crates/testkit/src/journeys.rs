@@ -129,8 +129,7 @@ impl Lane {
     }
 
     fn has_batches(self) -> bool {
-        self.has_lists()
-            || matches!(self, Self::Sqs | Self::SqsXray | Self::Kafka | Self::RabbitMq)
+        self.has_lists() || matches!(self, Self::Sqs | Self::SqsXray | Self::Kafka | Self::RabbitMq)
     }
 
     fn has_several_consumers(self) -> bool {
@@ -222,7 +221,13 @@ impl Maker {
         JourneySpan::new(seat, id, name, kind, at + skew, lasts)
     }
 
-    fn new_message(&mut self, lane: Lane, seat: &Seat, hop: usize, parent: Option<usize>) -> Message {
+    fn new_message(
+        &mut self,
+        lane: Lane,
+        seat: &Seat,
+        hop: usize,
+        parent: Option<usize>,
+    ) -> Message {
         let resource = format!("{lane:?}-{hop}").to_lowercase();
         let count = self.counts.entry((seat.staging, resource.clone())).or_default();
         *count += 1;
@@ -245,22 +250,14 @@ impl Maker {
     }
 
     /// Sends a message for each of `parents`, to one place; gives their numbers.
-    fn send(
-        &mut self,
-        seat: &Seat,
-        at: i64,
-        hop: usize,
-        parents: &[Option<usize>],
-    ) -> Vec<usize> {
+    fn send(&mut self, seat: &Seat, at: i64, hop: usize, parents: &[Option<usize>]) -> Vec<usize> {
         let lane = *self.rng.pick(&Lane::ALL);
         let per_call = if lane.has_lists() { parents.len().max(1) } else { 1 };
         let mut numbers = Vec::new();
         let mut at = at;
         for parents in parents.chunks(per_call) {
-            let mut wanted: Vec<Message> = parents
-                .iter()
-                .map(|parent| self.new_message(lane, seat, hop, *parent))
-                .collect();
+            let mut wanted: Vec<Message> =
+                parents.iter().map(|parent| self.new_message(lane, seat, hop, *parent)).collect();
             if self.fault(5) {
                 // The call fails, so nothing has an id; it is made again.
                 let mut call = self.span(seat, "send", SpanKind::Client, at, 3 * MILLI);
@@ -399,7 +396,8 @@ impl Maker {
             }
             self.made.spans.push(taker);
             if succeeds && hop < self.plan.hops {
-                let parents: Vec<Option<usize>> = batch.iter().map(|number| Some(*number)).collect();
+                let parents: Vec<Option<usize>> =
+                    batch.iter().map(|number| Some(*number)).collect();
                 led_to.extend(self.send(&below, at + 10 * MILLI, hop, &parents));
             }
             return led_to;

@@ -4,6 +4,7 @@
 mod answers;
 mod carriers;
 mod conformance;
+mod corpus;
 mod events;
 mod formats;
 mod lab;

@@ -88,7 +88,8 @@ impl<S: Source> Walk<'_, S> {
             });
         }
         members.sort_by_cached_key(|member| {
-            let starts = member.rows.iter().filter_map(|row| member.batch.starts().get(*row as usize));
+            let starts =
+                member.rows.iter().filter_map(|row| member.batch.starts().get(*row as usize));
             (starts.min().copied(), member.trace_id)
         });
         members

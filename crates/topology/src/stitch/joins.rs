@@ -7,9 +7,7 @@ use ahash::{AHashMap, AHashSet};
 use throughline_context::{Carrier, MessageKey};
 use throughline_model::SpanKind;
 
-use super::edge::{
-    Class, Evidence, JoinEdge, ReceiptAt, SKEW_MAX_NANO, SpanAt, Veto, join, unite,
-};
+use super::edge::{Class, Evidence, JoinEdge, ReceiptAt, SKEW_MAX_NANO, SpanAt, Veto, join, unite};
 use super::pointers::target;
 
 /// Refused pairs that are kept of one message; more say nothing new.
@@ -104,9 +102,8 @@ fn keep_inner(consumers: &mut Vec<ReceiptAt>) {
     for home in homes.into_values().filter(|home| (2..=NESTED_MAX).contains(&home.len())) {
         let of = |at: &usize| consumers.get(*at);
         for at in &home {
-            let has_inner = of(at).is_some_and(|outer| {
-                home.iter().filter_map(of).any(|inner| lies_in(inner, outer))
-            });
+            let has_inner = of(at)
+                .is_some_and(|outer| home.iter().filter_map(of).any(|inner| lies_in(inner, outer)));
             if let Some(is_outer) = is_outer.get_mut(*at) {
                 *is_outer = has_inner;
             }

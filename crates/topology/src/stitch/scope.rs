@@ -328,8 +328,9 @@ impl Loaded {
     /// it before it began. With a message that the span produced, only those that led to it.
     pub(super) fn cause(&self, row: u32, out: Option<MessageKey>) -> Option<Cause> {
         let above = self.ancestors(row);
-        let holder =
-            std::iter::once(row).chain(above.iter().copied()).find_map(|at| self.taker_at(at, row))?;
+        let holder = std::iter::once(row)
+            .chain(above.iter().copied())
+            .find_map(|at| self.taker_at(at, row))?;
         let reception = self.reception(holder);
         let all = 0..reception.slots.len();
         let in_own = |slot: &usize| reception.own.get(*slot).is_some_and(|own| own.contains(&row));
@@ -342,7 +343,8 @@ impl Loaded {
         let scope = self.scope_of(&reception, slot);
         let slots = slot.map_or(all, |slot| slot..slot + 1);
         let messages = reception.slots.get(slots).unwrap_or_default().iter().map(|keys| {
-            let holds = |row: &u32| self.receipts(*row, Direction::In).any(|r| keys.contains(&r.key));
+            let holds =
+                |row: &u32| self.receipts(*row, Direction::In).any(|r| keys.contains(&r.key));
             let holder = reception.holders.iter().copied().find(holds).unwrap_or(holder);
             (holder, keys.clone())
         });

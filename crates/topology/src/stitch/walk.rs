@@ -87,6 +87,11 @@ impl Up {
     fn first(trace: TraceId, row: u32, out: Option<MessageKey>) -> Self {
         Self { trace, row, out, hops: 0, way: Vec::new(), counts: false }
     }
+
+    /// As [`Step::hops`] counts, which is down.
+    fn hops_up(&self) -> i32 {
+        -i32::try_from(self.hops).unwrap_or(i32::MAX)
+    }
 }
 
 impl<'s, S: Source> Walk<'s, S> {
@@ -137,10 +142,8 @@ impl<'s, S: Source> Walk<'s, S> {
         let outs = loaded.outs(&rows);
         let scope = Scope::whole(rows, outs);
         self.show(trace, 0, true, &scope, &top.into_iter().collect::<Vec<_>>());
-        if consumers.is_empty() {
-            self.origins.insert(trace);
-        }
-        let ways = consumers.into_iter().map(|row| Up::first(trace, row, None)).collect();
+        let takers = if consumers.is_empty() { top.into_iter().collect() } else { consumers };
+        let ways = takers.into_iter().map(|row| Up::first(trace, row, None)).collect();
         self.climb(ways)?;
         self.push(Onward { trace, scope, hops: 0, doubts: 0, way: Vec::new() });
         Ok(())
@@ -148,6 +151,13 @@ impl<'s, S: Source> Walk<'s, S> {
 
     fn begin_at_span(&mut self, trace: TraceId, row: u32) -> Result<(), S::Error> {
         let Some(loaded) = self.known(trace) else { return Ok(()) };
+        let sent = loaded.outs(&[row]);
+        if let Some((_, first)) = sent.first().copied() {
+            self.climb(vec![Up::first(trace, row, Some(first))])?;
+            let scope = Scope::whole(vec![row], sent);
+            self.push(Onward { trace, scope, hops: 0, doubts: 0, way: Vec::new() });
+            return Ok(());
+        }
         let Some(cause) = loaded.cause(row, None) else { return self.begin_at_trace(trace) };
         self.climb(vec![Up::first(trace, row, None)])?;
         self.push(Onward { trace, scope: cause.scope, hops: 0, doubts: 0, way: Vec::new() });
@@ -179,7 +189,8 @@ impl<'s, S: Source> Walk<'s, S> {
         let mut ways = Vec::new();
         for (trace, span) in sent.into_iter().take(self.budget.origins_max) {
             if self.load(trace)?
-                && let Some(row) = self.known(trace).and_then(|l| l.holder(span, key, Direction::Out))
+                && let Some(row) =
+                    self.known(trace).and_then(|l| l.holder(span, key, Direction::Out))
             {
                 ways.push(Up::first(trace, row, Some(key)));
                 let scope = Scope::whole(Vec::new(), vec![(row, key)]);
@@ -306,8 +317,11 @@ impl<'s, S: Source> Walk<'s, S> {
             Direction::In => Direction::Out,
             Direction::Out => Direction::In,
         };
-        let mut spans: Vec<SpanId> =
-            others.iter().filter_map(|other| target(&other.receipt)).map(|(_, span)| span).collect();
+        let mut spans: Vec<SpanId> = others
+            .iter()
+            .filter_map(|other| target(&other.receipt))
+            .map(|(_, span)| span)
+            .collect();
         spans.sort_unstable();
         spans.dedup();
         let end = |span: SpanId| {

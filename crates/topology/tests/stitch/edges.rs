@@ -11,13 +11,25 @@ const HOUR: i64 = 3_600 * SECOND;
 const NOW: i64 = 1_700_000_000 * SECOND;
 
 fn sent(text: &'static str) -> Span {
-    span("send").in_trace(1).kind(SpanKind::Producer).service("web").environment("prod").at(NOW)
-        .lasting(SECOND).attr("stitch.out", text)
+    span("send")
+        .in_trace(1)
+        .kind(SpanKind::Producer)
+        .service("web")
+        .environment("prod")
+        .at(NOW)
+        .lasting(SECOND)
+        .attr("stitch.out", text)
 }
 
 fn taken(text: &'static str) -> Span {
-    span("take").in_trace(2).kind(SpanKind::Consumer).service("worker").environment("prod")
-        .at(NOW + 3 * SECOND).lasting(SECOND).attr("stitch.in", text)
+    span("take")
+        .in_trace(2)
+        .kind(SpanKind::Consumer)
+        .service("worker")
+        .environment("prod")
+        .at(NOW + 3 * SECOND)
+        .lasting(SECOND)
+        .attr("stitch.in", text)
 }
 
 fn receipts(spans: &[Span]) -> Vec<ReceiptAt> {
@@ -178,15 +190,16 @@ fn producers_of_several_traces_share_the_confidence() {
     ins[0].receipt.time_unix_nano = Some(NOW + SECOND / 2);
     let early = other.at(NOW - 60 * SECOND);
     let joined = joins(&receipts(&[sent(SQS), early]), &ins);
-    let sure: Vec<_> = joined.edges.iter().map(|e| (e.from.0.0[15], e.confidence_permille)).collect();
+    let sure: Vec<_> =
+        joined.edges.iter().map(|e| (e.from.0.0[15], e.confidence_permille)).collect();
     assert_eq!(sure, [(1, 980)]);
 }
 
 #[test]
 fn a_link_and_an_id_of_one_way_are_one_edge() {
     let producer = sent(SQS);
-    let batch = batch(&[producer.clone()]);
-    let mut outs = receipts(&[producer.clone()]);
+    let batch = batch(std::slice::from_ref(&producer));
+    let mut outs = receipts(std::slice::from_ref(&producer));
     outs.push(ReceiptReader::new(&batch).linked(0, throughline_topology::stitch::Direction::Out));
     let joined = joins(&outs, &receipts(&[taken(SQS).linked_to(&producer)]));
     assert_eq!(joined.edges.len(), 1);

@@ -71,10 +71,7 @@ impl Memory {
 fn linked(at: &ReceiptAt) -> Option<SpanAt> {
     let is_link = at.receipt.carrier == Carrier::Link;
     let span = at.receipt.resource.as_deref().filter(|_| is_link)?;
-    Some((
-        TraceId::parse(&at.receipt.id).ok()?,
-        throughline_model::SpanId::parse(span).ok()?,
-    ))
+    Some((TraceId::parse(&at.receipt.id).ok()?, throughline_model::SpanId::parse(span).ok()?))
 }
 
 impl Source for Memory {

@@ -52,9 +52,18 @@ fn a_call_of_a_function_and_the_function_hold_one_id() {
         }
     }
     let named = of(Server, &[("faas.invocation_id", id)]).resource_attr("faas.name", "pay");
-    check(named.resource_attr("cloud.region", "eu-west-1"), &[&format!("in lambda|eu-west-1|pay|{id}")]);
+    check(
+        named.resource_attr("cloud.region", "eu-west-1"),
+        &[&format!("in lambda|eu-west-1|pay|{id}")],
+    );
     // Other calls have request ids too.
-    check(of(Client, &[("rpc.service", "Kinesis"), ("rpc.method", "PutRecord"), ("aws.request_id", id)]), &[]);
+    check(
+        of(
+            Client,
+            &[("rpc.service", "Kinesis"), ("rpc.method", "PutRecord"), ("aws.request_id", id)],
+        ),
+        &[],
+    );
     check(of(Internal, &[("aws.request_id", id)]), &[]);
 }
 
@@ -65,7 +74,10 @@ fn a_queues_message_is_known_by_old_and_new_names() {
     for system in ["aws_sqs", "AmazonSQS", "aws.sqs"] {
         for id in ["messaging.message.id", "messaging.message_id"] {
             for queue in ["aws.sqs.queue.url", "aws.queue_url", "messaging.url", "url.full"] {
-                check(of(Producer, &[("messaging.system", system), (id, "m-1"), (queue, url)]), &[expected]);
+                check(
+                    of(Producer, &[("messaging.system", system), (id, "m-1"), (queue, url)]),
+                    &[expected],
+                );
             }
         }
     }
@@ -78,11 +90,22 @@ fn a_queues_message_is_known_by_old_and_new_names() {
         ("settle", &[]),
     ] {
         for key in ["messaging.operation.type", "messaging.operation"] {
-            let call = of(Client, &[("messaging.system", "aws_sqs"), ("messaging.message.id", "m-1")]);
+            let call =
+                of(Client, &[("messaging.system", "aws_sqs"), ("messaging.message.id", "m-1")]);
             check(call.attr(key, operation).attr("messaging.destination.name", "jobs"), expected);
         }
     }
-    check(of(Client, &[("rpc.service", "SQS"), ("rpc.method", "ReceiveMessage"), ("messaging.message.id", "m-1")]), &["in sqs|||m-1"]);
+    check(
+        of(
+            Client,
+            &[
+                ("rpc.service", "SQS"),
+                ("rpc.method", "ReceiveMessage"),
+                ("messaging.message.id", "m-1"),
+            ],
+        ),
+        &["in sqs|||m-1"],
+    );
     check(of(Internal, &[("messaging.system", "aws_sqs"), ("messaging.message.id", "m-1")]), &[]);
 }
 
@@ -140,7 +163,8 @@ fn what_a_layer_records_has_an_item_for_each_message() {
     }
     builder.end_span();
     builder.start_span(TraceId([1; 16]), SpanId([3; 8]));
-    builder.attribute("stitch.in", AttrValue::Array(&list(&["sqs|||a|0", "no receipt", "sqs|||b|1"])));
+    builder
+        .attribute("stitch.in", AttrValue::Array(&list(&["sqs|||a|0", "no receipt", "sqs|||b|1"])));
     builder.attribute("stitch.out", AttrValue::Str("sns|eu-west-1|news|n"));
     builder.end_span();
     let batch = builder.finish();
@@ -151,10 +175,7 @@ fn what_a_layer_records_has_an_item_for_each_message() {
     );
     assert_eq!(lines(&reader.at(1)), ["in kinesis||orders|49|0", "in kinesis||orders|51|1"]);
     assert_eq!(reader.at(1)[0].receipt.batch_size, Some(2));
-    assert_eq!(
-        lines(&reader.at(2)),
-        ["out sns|eu-west-1|news|n", "in sqs|||a|0", "in sqs|||b|1"]
-    );
+    assert_eq!(lines(&reader.at(2)), ["out sns|eu-west-1|news|n", "in sqs|||a|0", "in sqs|||b|1"]);
     for (key, text, expected) in [
         ("aws.eventbridge.event_id", "e-1", "out eventbridge|||e-1"),
         ("aws.firehose.record_id", "r-1", "out firehose|||r-1"),

@@ -1,7 +1,7 @@
 //! Journeys of one shape each: circles, crowds, long ways, batches, links, dead letters.
 
 use throughline_model::{SpanKind, TraceId};
-use throughline_testkit::{Span, batch, span};
+use throughline_testkit::{JourneySpan, Span, batch, span};
 use throughline_topology::stitch::{
     Budget, Carrier, Focus, Gap, Journey, Limit, Receipt, Share, journey,
 };
@@ -14,14 +14,20 @@ const NOW: i64 = 1_700_000_000 * SECOND;
 /// A span that takes and sends messages of queue `q`, some seconds after the beginning.
 fn worker(trace: u128, after: i64, takes: &[&str], sends: &[&str]) -> Vec<Span> {
     let at = NOW + after * SECOND;
-    let root = span("work").in_trace(trace).kind(SpanKind::Server).service("worker").at(at)
-        .lasting(SECOND).environment("prod");
+    let root = span("work")
+        .in_trace(trace)
+        .kind(SpanKind::Server)
+        .service("worker")
+        .at(at)
+        .lasting(SECOND)
+        .environment("prod");
     let child = |name: String, n: i64| {
         span(name).service("worker").environment("prod").child_of(&root).at(at + n + 1).lasting(10)
     };
-    let mut spans = vec![takes.iter().fold(root.clone(), |root, id| {
-        root.attr("stitch.in", format!("sqs|eu-west-1|q|{id}"))
-    })];
+    let mut spans =
+        vec![takes.iter().fold(root.clone(), |root, id| {
+            root.attr("stitch.in", format!("sqs|eu-west-1|q|{id}"))
+        })];
     for (n, id) in sends.iter().enumerate() {
         let call = child(format!("send {n}"), n as i64).kind(SpanKind::Producer);
         spans.push(call.attr("stitch.out", format!("sqs|eu-west-1|q|{id}")));
@@ -44,12 +50,9 @@ fn traces(found: &Journey) -> Vec<u8> {
 #[test]
 fn a_circle_ends() {
     // Each sends what the next takes, and the last what the first took.
-    let spans = [
-        worker(1, 0, &["c"], &["a"]),
-        worker(2, 2, &["a"], &["b"]),
-        worker(3, 4, &["b"], &["c"]),
-    ]
-    .concat();
+    let spans =
+        [worker(1, 0, &["c"], &["a"]), worker(2, 2, &["a"], &["b"]), worker(3, 4, &["b"], &["c"])]
+            .concat();
     for focus in [1, 2, 3].map(|number| Focus::Trace(trace(number))) {
         let found = go(&spans, focus, &Budget::default());
         assert_eq!(traces(&found), [1, 2, 3]);
@@ -104,37 +107,12 @@ fn brothers_of_a_batch_are_not_family() {
     spans.extend(worker(4, 8, &["c"], &[]));
     spans.extend(worker(5, 9, &["d"], &[]));
     spans.extend(worker(6, 9, &["x"], &[]));
-    let mut both = worker(3, 3, &[], &["c", "d"]);
-    let list = [("sqs|eu-west-1|q|a|0"), ("sqs|eu-west-1|q|b|1")];
-    both[0] = list.iter().fold(both[0].clone(), |root, text| root.attr("event", *text));
-    let memory = |spans: &[Span]| {
-        // A list attribute, which only a builder writes.
-        let mut builder = throughline_model::SpanBatchBuilder::default();
-        let rest = batch(spans);
-        for row in 0..rest.len() {
-            let one = rest.span(row);
-            builder.owner_of(one);
-            builder.start_span(one.trace_id(), one.span_id());
-            builder.parent_id(one.parent_id());
-            builder.name(one.name());
-            builder.kind(one.kind());
-            builder.times(one.start_unix_nano(), one.duration_nano().unwrap());
-            let texts: Vec<_> = one
-                .attributes()
-                .filter(|(key, _)| *key == "event")
-                .map(|(_, value)| value.as_str().unwrap().into())
-                .collect();
-            builder.attributes(one.attributes());
-            if !texts.is_empty() {
-                let list = throughline_model::nested_array_from_json(&texts);
-                builder.attribute("stitch.in", throughline_model::AttrValue::Array(&list));
-            }
-            builder.end_span();
-        }
-        Memory::new(&[builder.finish()])
-    };
-    spans.extend(both);
-    let memory = memory(&spans);
+    spans.extend(worker(3, 3, &[], &["c", "d"]));
+    let mut spans: Vec<JourneySpan> = spans.into_iter().map(JourneySpan::from).collect();
+    let both = spans.iter_mut().find(|s| s.span.trace_id == trace(3)).unwrap();
+    let texts = ["sqs|eu-west-1|q|a|0", "sqs|eu-west-1|q|b|1"].map(str::to_owned);
+    both.lists.push(("stitch.in", texts.to_vec()));
+    let memory = Memory::of(&spans);
     let go = |number| journey(&memory, Focus::Trace(trace(number)), &Budget::default()).unwrap();
     assert_eq!(traces(&go(2)), [2, 3, 5], "what stands at its place is its own");
     assert_eq!(traces(&go(5)), [2, 3, 5]);
@@ -151,8 +129,13 @@ fn brothers_of_a_batch_are_not_family() {
 fn links_lead_both_ways() {
     let producer = span("publish").in_trace(1).service("web").at(NOW).lasting(5);
     let consumer = |number: u128| {
-        span("process").in_trace(number).service("worker").kind(SpanKind::Consumer)
-            .at(NOW + SECOND).lasting(5).linked_to(&producer)
+        span("process")
+            .in_trace(number)
+            .service("worker")
+            .kind(SpanKind::Consumer)
+            .at(NOW + SECOND)
+            .lasting(5)
+            .linked_to(&producer)
     };
     let spans = [producer.clone(), consumer(2), consumer(3)];
     let found = go(&spans, Focus::Trace(trace(2)), &Budget::default());
@@ -162,6 +145,17 @@ fn links_lead_both_ways() {
     let found = go(&spans, Focus::Trace(trace(1)), &Budget::default());
     assert_eq!(traces(&found), [1, 2, 3]);
     assert!(found.is_complete(), "{:?}", found.gaps);
+    // X-Ray says on the other side where it goes on.
+    let mut both = [producer.clone(), consumer(2)].map(JourneySpan::from);
+    both[1].span.links.clear();
+    let child = vec![("aws.xray.reserved.reference_type", "child".to_owned())];
+    both[0].links.push((trace(2), both[1].span.span_id, child));
+    for number in [1, 2] {
+        let memory = Memory::of(&both);
+        let found = journey(&memory, Focus::Trace(trace(number)), &Budget::default()).unwrap();
+        assert_eq!((traces(&found), found.steps.len()), (vec![1, 2], 1), "from {number}");
+        assert_eq!(found.steps[0].edge.from.0, trace(1));
+    }
     // The linked trace was not sampled.
     let found = go(&spans[1..], Focus::Trace(trace(2)), &Budget::default());
     assert_eq!(found.gaps, [Gap::TraceNotHeld { trace_id: trace(1) }]);
@@ -177,7 +171,8 @@ fn what_is_taken_beside_the_work_belongs_to_it() {
     let mut spans = [worker(1, 0, &[], &["a"]), worker(3, 20, &["b"], &[])].concat();
     spans = spans.into_iter().map(|s| s.environment("test")).collect();
     spans.push(root.clone());
-    let receive = beside("receive", 5, SpanKind::Client).attr("messaging.operation.type", "receive");
+    let receive =
+        beside("receive", 5, SpanKind::Client).attr("messaging.operation.type", "receive");
     spans.push(receive.attr("stitch.in", "sqs||q|a"));
     spans.push(beside("send", 90, SpanKind::Producer).attr("stitch.out", "sqs||q|b"));
     for number in [1, 3] {
@@ -192,8 +187,13 @@ fn attempts_waits_and_dead_letters_are_told() {
     for (number, after) in [(2, 5), (3, 35)] {
         spans.extend(worker(number, after, &["a"], &[]).into_iter().map(|s| s.failing("no")));
     }
-    let dead = span("bury").in_trace(4).service("undertaker").kind(SpanKind::Consumer)
-        .environment("prod").at(NOW + 90 * SECOND).lasting(1);
+    let dead = span("bury")
+        .in_trace(4)
+        .service("undertaker")
+        .kind(SpanKind::Consumer)
+        .environment("prod")
+        .at(NOW + 90 * SECOND)
+        .lasting(1);
     spans.push(dead.attr("stitch.in", "sqs|eu-west-1|q-dead|a"));
     let found = go(&spans, Focus::Trace(trace(1)), &Budget::default());
     assert_eq!(traces(&found), [1, 2, 3, 4]);
