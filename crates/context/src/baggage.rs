@@ -24,7 +24,7 @@ pub struct BaggageMember {
     pub properties: String,
 }
 
-/// Members in their order, no key twice, bounded by [`MEMBERS_MAX`] and [`BYTES_MAX`].
+/// Members in their order, no key twice, at most 64 and 8,192 bytes together.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Baggage {
     members: Vec<BaggageMember>,

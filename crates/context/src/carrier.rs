@@ -96,7 +96,7 @@ impl Carrier {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let is = |known: &&str| known.eq_ignore_ascii_case(name);
-        NAMES.iter().find(|(_, names)| names.iter().any(|known| is(&known))).map(|row| row.0)
+        NAMES.iter().find(|(_, names)| names.iter().any(is)).map(|row| row.0)
     }
 
     /// Whether ids of this carrier are unique only within one resource, which then is part of

@@ -121,9 +121,9 @@ pub enum Format {
     B3Multi,
     /// Datadog: `x-datadog-trace-id` and others.
     Datadog,
-    /// Jaeger: `uber-trace-id`; baggage in `uberctx-…`.
+    /// Jaeger: `uber-trace-id`; baggage in `uberctx-...`.
     Jaeger,
-    /// OpenTracing: `ot-tracer-traceid` and others; baggage in `ot-baggage-…`.
+    /// OpenTracing: `ot-tracer-traceid` and others; baggage in `ot-baggage-...`.
     OpenTracing,
     /// AWS X-Ray: `x-amzn-trace-id`. Last, for AWS adds it to what others sent.
     XRay,

@@ -71,7 +71,7 @@ fn read_priority(text: &str) -> Result<i32, Defect> {
     text.parse().map_err(|_| Defect::Decision)
 }
 
-/// `key=value,…`: the high half of the trace id, and the other tags.
+/// `key=value,...`: the high half of the trace id, and the other tags.
 fn read_tags(text: &str, ids: &mut IdReader<'_>) -> (u64, Vec<(String, String)>) {
     let (mut high, mut tags) = (0, Vec::new());
     if text.len() > TAGS_MAX_BYTES {

@@ -12,7 +12,7 @@ pub enum Found {
     Context(Box<Context>),
     /// A decision without a trace, such as `b3: 0`.
     SamplingOnly(Sampling),
-    /// A trace without a span, as a load balancer of AWS sends it: `Root=…` and no `Parent`.
+    /// A trace without a span, as a load balancer of AWS sends it: `Root=...` and no `Parent`.
     TraceOnly(TraceId, Sampling),
 }
 

@@ -183,7 +183,7 @@ fn is_region(text: &str) -> bool {
         && number.bytes().all(|byte| byte.is_ascii_digit())
         && (2..=4).contains(&count)
         && words.clone().all(lower)
-        && words.last().is_some_and(|first| (2..=4).contains(&first.len()))
+        && words.next_back().is_some_and(|first| (2..=4).contains(&first.len()))
 }
 
 #[cfg(test)]

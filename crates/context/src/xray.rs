@@ -108,17 +108,29 @@ pub fn text(context: &Context) -> String {
     text
 }
 
-/// When the trace began, in seconds since the epoch, if X-Ray made the id: its first 32 bits.
+/// When the trace began, in seconds since the epoch, if X-Ray made its id: the first 32 bits.
 ///
-/// `None` when that is not within a day of `now_unix_seconds` or up to 30 days before it, which X-Ray would refuse.
+/// `None` when that is more than 30 days before `now_unix_seconds` or a day after it: then the id
+/// is another tracer's.
 #[must_use]
 pub fn start_unix_seconds(trace_id: TraceId, now_unix_seconds: u64) -> Option<u64> {
     const DAY_SECONDS: u64 = 24 * 60 * 60;
     let [a, b, c, d, ..] = trace_id.to_bytes();
     let epoch = u64::from(u32::from_be_bytes([a, b, c, d]));
-    let (from, to) = (
-        now_unix_seconds.saturating_sub(30 * DAY_SECONDS),
-        now_unix_seconds.saturating_add(DAY_SECONDS),
-    );
+    let from = now_unix_seconds.saturating_sub(30 * DAY_SECONDS);
+    let to = now_unix_seconds.saturating_add(DAY_SECONDS);
     (from..=to).contains(&epoch).then_some(epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_x_ray_says_when_the_trace_began() {
+        let id = TraceId::from_hex("5759e988bd862e3fe1be46a994272793").unwrap();
+        assert_eq!(start_unix_seconds(id, 1_465_510_290), Some(1_465_510_280));
+        assert_eq!(start_unix_seconds(id, 1_795_278_609), None);
+        assert_eq!(start_unix_seconds(TraceId::from(1), 1_795_278_609), None);
+    }
 }

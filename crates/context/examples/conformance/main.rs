@@ -1,7 +1,7 @@
 //! A service that carries W3C trace context on, to be driven by a conformance harness.
 //!
 //! `cargo run -p throughline-context --example conformance -- 127.0.0.1:5000`, then
-//! `POST http://127.0.0.1:5000/test` with `[{"url": …, "arguments": …}]`. Port 0 takes a free
+//! `POST http://127.0.0.1:5000/test` with `[{"url": ..., "arguments": ...}]`. Port 0 takes a free
 //! one; the first line of output says which.
 #![allow(clippy::print_stdout, reason = "the address is this program's output")]
 

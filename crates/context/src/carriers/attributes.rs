@@ -1,7 +1,7 @@
 //! Message attributes of SQS and SNS, and SQS's system attribute `AWSTraceHeader`.
 //!
-//! In:   `{"NAME": {"DataType": "String", "StringValue": …}}` as SQS's API has it, the same in
-//!       small letters as Lambda has it, or `{"Type": …, "Value": …}` as SNS has it.
+//! In:   `{"NAME": {"DataType": "String", "StringValue": ...}}` as SQS's API has it, the same in
+//!       small letters as Lambda has it, or `{"Type": ..., "Value": ...}` as SNS has it.
 //! Out:  [`Fields`]; or the attributes with a context.
 //! Rule: Amazon SQS Developer Guide, "Message metadata": at most ten attributes a message. SNS
 //!       drops a message with more that goes to SQS as it is.
@@ -68,11 +68,11 @@ pub fn read_system(attributes: &Map<String, Value>) -> Fields {
 /// Which service's words an attribute is written in.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Dialect {
-    /// `{"DataType": "String", "StringValue": …}`, as the APIs of SQS and SNS take it.
+    /// `{"DataType": "String", "StringValue": ...}`, as the APIs of SQS and SNS take it.
     Api,
-    /// `{"dataType": "String", "stringValue": …}`, as Lambda hands over SQS messages.
+    /// `{"dataType": "String", "stringValue": ...}`, as Lambda hands over SQS messages.
     LambdaEvent,
-    /// `{"Type": "String", "Value": …}`, as SNS delivers notifications.
+    /// `{"Type": "String", "Value": ...}`, as SNS delivers notifications.
     Notification,
 }
 

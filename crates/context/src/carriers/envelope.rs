@@ -1,4 +1,4 @@
-//! The envelope of a Kinesis record: `{"tracecontext": {…}, "record": …}`.
+//! The envelope of a Kinesis record: `{"tracecontext": {...}, "record": ...}`.
 //!
 //! In:   the record's data, decoded from base64.
 //! Out:  the context's fields and the record within; or an envelope around a record.

@@ -1,6 +1,6 @@
 //! The client context of a Lambda invocation.
 //!
-//! In:   the value of `X-Amz-Client-Context`, base64 of `{"custom": {…}}`; or that JSON.
+//! In:   the value of `X-Amz-Client-Context`, base64 of `{"custom": {...}}`; or that JSON.
 //! Out:  [`Fields`]; or a client context with a context in `custom`.
 //! Rule: AWS Lambda API Reference, `Invoke`: at most 3,583 bytes of base64. Lambda hands it over
 //!       in synchronous invocations only.

@@ -128,7 +128,7 @@ impl Gather<'_> {
         self.receipt(receipt);
     }
 
-    /// Headers are `{"name": [{"key": "Name", "value": …}]}`.
+    /// Headers are `{"name": [{"key": "Name", "value": ...}]}`.
     fn cloudfront(&mut self, record: &Value) {
         let headers = record.pointer("/cf/request/headers").and_then(Value::as_object);
         let mut fields = Fields::default();

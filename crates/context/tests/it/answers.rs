@@ -12,6 +12,7 @@ fn receipts(service: &str, operation: &str, request: &Value, response: &Value) -
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "literals read better without ampersands")]
 fn check(service: &str, operation: &str, request: Value, response: Value, texts: &[&str]) {
     let receipts = receipts(service, operation, &request, &response);
     assert_eq!(receipts.iter().map(Receipt::to_string).collect::<Vec<_>>(), texts);
@@ -22,7 +23,7 @@ fn a_record_that_failed_leaves_its_neighbours_in_place() {
     let request = json!({"StreamName": "orders", "Records": [{}, {}, {}]});
     let response = json!({"FailedRecordCount": 1, "Records": [
         {"SequenceNumber": "491", "ShardId": "shardId-0", "ErrorCode": null},
-        {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "x"},
+        {"ErrorCode": "InternalFailure", "ErrorMessage": "x", "SequenceNumber": "492"},
         {"SequenceNumber": "493", "ShardId": "shardId-0"}
     ]});
     let texts = ["kinesis|us-east-2|orders|491|0", "kinesis|us-east-2|orders|493|2"];

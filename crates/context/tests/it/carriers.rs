@@ -22,6 +22,7 @@ fn writer() -> Writer {
     Writer::new(&[Format::TraceContext, Format::Baggage])
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "literals read better without ampersands")]
 fn object(value: Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap()
 }

@@ -112,6 +112,8 @@ fn every_tracestate_header_counts_and_a_bad_one_spoils_only_itself() {
         &[&out, "tracestate: a=1,b=2,c=3"],
     );
     check(&[("traceparent", &parent), ("tracestate", "a=1,B=2")], &[Format::TraceContext], &[&out]);
+    let dropped = strict(&[("traceparent", &parent), ("tracestate", "a=1,B=2")]);
+    assert_eq!(dropped.seen[0].quirks, [Quirk::TraceStateDropped]);
     let lenient = read(Strictness::Lenient, &[("traceparent", &parent), ("tracestate", "a=1,B=2")]);
     assert_eq!(lenient.context.unwrap().tracestate.get("a"), Some("1"));
     assert_eq!(lenient.seen[0].quirks, [Quirk::MembersLeftOut]);
@@ -206,6 +208,12 @@ fn x_ray_is_read_in_any_order_and_keeps_what_it_does_not_know() {
         "x-amzn-trace-id: Root=1-{epoch}-{unique};Parent={SPAN};Sampled=1;Lineage=1:73f724a8:0"
     );
     check(&[("x-amzn-trace-id", &header)], &[Format::XRay], &[&out]);
+    // A load balancer's own id is of its hop alone.
+    check(
+        &[("x-amzn-trace-id", &format!("Self=1-{epoch}-{unique};{header}"))],
+        &[Format::XRay],
+        &[&out],
+    );
     // Nothing of X-Ray stands in another format, nor the other way around.
     check(
         &[("x-amzn-trace-id", &header)],
@@ -303,6 +311,15 @@ fn datadog_has_decimal_halves_and_a_tag_for_the_rest() {
     assert_eq!(
         synthetic.trace_id.map(|id| id.to_string()),
         Some("0000000000000000a3ce929d0e0e4736".to_owned())
+    );
+    check(
+        &[headers[0], headers[1], ("x-datadog-sampling-priority", "-1")],
+        &[Format::Datadog],
+        &[
+            "x-datadog-trace-id: 11803532876627986230",
+            "x-datadog-parent-id: 67667974448284343",
+            "x-datadog-sampling-priority: -1",
+        ],
     );
     check_sampling_only(&[("x-datadog-sampling-priority", "-1")], Sampling::Deny);
     for (id, defect) in [

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{TraceContextExt as _, Tracer as _, TracerProvider as _};
+use opentelemetry::trace::{SpanContext, TraceContextExt as _, Tracer as _, TracerProvider as _};
 use opentelemetry::{Context, TraceId};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use throughline_context::{Carried, Disagreement, Propagator};
@@ -61,15 +61,24 @@ fn what_a_sampler_puts_into_tracestate_goes_out() {
     let cx = extract("tracecontext", &[("traceparent", &parent), ("tracestate", "b=2")]);
     let span = cx.span().span_context().clone();
     let state = span.trace_state().insert("ot", "th:8").unwrap();
-    let span = opentelemetry::trace::SpanContext::new(
-        span.trace_id(),
-        span.span_id(),
-        span.trace_flags(),
-        false,
-        state,
-    );
+    let span = SpanContext::new(span.trace_id(), span.span_id(), span.trace_flags(), false, state);
     let out = inject("tracecontext", &cx.with_remote_span_context(span));
     assert_eq!(out["tracestate"], "ot=th:8,b=2");
+}
+
+#[test]
+fn the_random_flag_survives_a_tracer_that_drops_it() {
+    let parent = format!("00-{TRACE}-{SPAN}-03");
+    let cx = extract("tracecontext", &[("traceparent", &parent)]);
+    let trace_id = TraceId::from_hex(TRACE).unwrap();
+    let other = |trace_id| {
+        let (span_id, flags) = (opentelemetry::SpanId::from(1), opentelemetry::TraceFlags::SAMPLED);
+        SpanContext::new(trace_id, span_id, flags, false, Default::default())
+    };
+    let of = |trace_id| inject("tracecontext", &cx.with_remote_span_context(other(trace_id)));
+    assert!(of(trace_id)["traceparent"].ends_with("-03"));
+    // Of another trace we know nothing.
+    assert!(of(TraceId::from(1))["traceparent"].ends_with("-01"));
 }
 
 #[test]
