@@ -237,12 +237,14 @@ impl<'s, S: Source> Walk<'s, S> {
         let part = self.parts.entry(trace).or_insert(first);
         let before = part.needed.len();
         for row in ends {
-            if self.needed + part.needed.len() - before >= self.budget.spans_max {
+            let above = loaded.ancestors(*row).into_iter().take(ABOVE_MAX);
+            let rows: Vec<u32> = std::iter::once(*row).chain(above).collect();
+            let here = part.needed.len() - before;
+            if self.needed + here + rows.len() > self.budget.spans_max {
                 self.truncated.insert(Limit::Spans);
                 break;
             }
-            let above = loaded.ancestors(*row).into_iter().take(ABOVE_MAX);
-            part.needed.extend(std::iter::once(*row).chain(above));
+            part.needed.extend(rows);
         }
         self.needed += part.needed.len() - before;
         part.on_path |= on_path;

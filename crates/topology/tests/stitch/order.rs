@@ -1,5 +1,7 @@
 //! Neither order, nor batches, nor repetition change a join; environments never meet.
 
+use std::collections::{HashMap, HashSet};
+
 use proptest::prelude::*;
 use throughline_testkit::{JourneySpan, Plan, Rng, journey_batch, journeys};
 use throughline_topology::stitch::{
@@ -66,7 +68,7 @@ proptest! {
         prop_assert!(after.edges.len() > before.edges.len());
         // A span inside may take the place of one that was joined, never a span elsewhere.
         let way = |edge: &JoinEdge| (edge.key, edge.from.0, edge.to.0);
-        let after: std::collections::HashSet<_> = after.edges.iter().map(way).collect();
+        let after: HashSet<_> = after.edges.iter().map(way).collect();
         for edge in &before.edges {
             let is_link = edge.carrier == Carrier::Link;
             prop_assert!(is_link || after.contains(&way(edge)));
@@ -77,10 +79,11 @@ proptest! {
     fn no_join_and_no_journey_crosses_environments(seed in 0..1_000_000_u64) {
         let made = journeys(&plan(seed));
         let memory = Memory::of(&made.spans);
-        let environment = |trace| {
-            let batch = memory.traces().find(|(id, _)| **id == trace).unwrap().1;
-            batch.span(0).resource().environment().unwrap().to_owned()
-        };
+        let environments: HashMap<_, _> = memory
+            .traces()
+            .map(|(id, batch)| (*id, batch.span(0).resource().environment().unwrap()))
+            .collect();
+        let environment = |trace| environments[&trace];
         let joined = memory.joined();
         for edge in &joined.edges {
             prop_assert_eq!(environment(edge.from.0), environment(edge.to.0));
