@@ -21,9 +21,18 @@ pub struct JourneySpan {
     /// Attributes that are lists of texts.
     pub lists: Vec<(&'static str, Vec<String>)>,
     /// Links with their attributes.
-    pub links: Vec<(TraceId, SpanId, Vec<(&'static str, String)>)>,
+    pub links: Vec<JourneyLink>,
     /// The name of its scope.
     pub scope: &'static str,
+}
+
+/// The trace and the span that is linked to, and what the link says.
+pub type JourneyLink = (TraceId, SpanId, Vec<(&'static str, String)>);
+
+impl From<Span> for JourneySpan {
+    fn from(span: Span) -> Self {
+        Self { span, lists: Vec::new(), links: Vec::new(), scope: "throughline.testkit" }
+    }
 }
 
 impl JourneySpan {
@@ -45,8 +54,7 @@ impl JourneySpan {
             ],
         });
         let (trace_id, parent_id) = (seat.trace, seat.parent);
-        let lists = Vec::new();
-        let span = Span {
+        Self::from(Span {
             trace_id,
             span_id: id,
             parent_id,
@@ -55,8 +63,7 @@ impl JourneySpan {
             duration_nano,
             resource,
             ..span(name)
-        };
-        Self { span, lists, links: Vec::new(), scope: "throughline.testkit" }
+        })
     }
 
     fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {

@@ -76,7 +76,7 @@ pub struct TrueEdge {
 }
 
 /// A carrier, and how the two sides write its ids down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the name of a variant says it all")]
 pub enum Lane {
     Kinesis,

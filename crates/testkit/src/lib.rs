@@ -12,7 +12,7 @@ mod rng;
 mod server;
 mod span;
 
-pub use journey_span::{JourneySpan, journey_batch};
+pub use journey_span::{JourneyLink, JourneySpan, journey_batch};
 pub use journeys::{Journeys, Lane, Message, Plan, TrueEdge, journeys};
 pub use load::{Load, OPERATIONS, SERVICES};
 pub use protobuf::otlp_request;

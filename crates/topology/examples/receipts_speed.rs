@@ -62,10 +62,9 @@ fn main() {
     let (outs, ins): (Vec<ReceiptAt>, Vec<_>) = (0..batch.len())
         .flat_map(|row| reader.at(row))
         .partition(|at| at.receipt.direction == Direction::Out);
-    let begin = Instant::now();
-    let joined = joins(&outs, &ins);
-    let nanos = begin.elapsed().as_nanos() / joined.edges.len().max(1) as u128;
-    println!("joins: {nanos} ns an edge, {} edges", joined.edges.len());
+    let edges = joins(&outs, &ins).edges.len().max(1);
+    let nanos = measured(edges, || drop(joins(&outs, &ins)));
+    println!("joins: {nanos} ns an edge, {edges} edges");
 }
 
 /// Nanoseconds on the CPU for each of some spans.

@@ -27,7 +27,8 @@ pub trait Source {
     fn trace(&self, id: TraceId) -> Result<Option<SpanBatch>, Self::Error>;
 
     /// Who holds receipts of some messages, in one direction, in any order. It may give a span
-    /// twice, and leave out what is beyond a limit of its own.
+    /// twice. It has a limit for each message, beyond which it leaves holders out: an id that
+    /// thousands hold is none.
     ///
     /// # Errors
     ///
@@ -44,7 +45,7 @@ pub trait Source {
 pub enum Focus {
     /// A whole trace: all that it produced, and up to [`Budget::origins_max`] of what led to it.
     Trace(TraceId),
-    /// A span: the message it is about, else its whole trace.
+    /// A span: the messages it produced, else the message it is about, else its whole trace.
     Span(TraceId, SpanId),
     /// One message, of the environment where its id was used last.
     Message(MessageKey),
@@ -59,7 +60,7 @@ pub struct Budget {
     pub traces_max: usize,
     /// Messages in a row, up and down each.
     pub depth_max: u32,
-    /// Deliveries followed out of one place; more become a [`Group`].
+    /// Deliveries shown out of one place, and into one; more become a [`Group`].
     pub fan_max: usize,
     /// Messages of a batch that are followed up where none is the focus.
     pub origins_max: usize,

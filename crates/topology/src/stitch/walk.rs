@@ -87,6 +87,11 @@ impl Up {
     fn first(trace: TraceId, row: u32, out: Option<MessageKey>) -> Self {
         Self { trace, row, out, hops: 0, way: Vec::new(), counts: false }
     }
+
+    /// As [`Step::hops`] counts, which is down.
+    fn hops_up(&self) -> i32 {
+        -i32::try_from(self.hops).unwrap_or(i32::MAX)
+    }
 }
 
 impl<'s, S: Source> Walk<'s, S> {
@@ -137,10 +142,8 @@ impl<'s, S: Source> Walk<'s, S> {
         let outs = loaded.outs(&rows);
         let scope = Scope::whole(rows, outs);
         self.show(trace, 0, true, &scope, &top.into_iter().collect::<Vec<_>>());
-        if consumers.is_empty() {
-            self.origins.insert(trace);
-        }
-        let ways = consumers.into_iter().map(|row| Up::first(trace, row, None)).collect();
+        let takers = if consumers.is_empty() { top.into_iter().collect() } else { consumers };
+        let ways = takers.into_iter().map(|row| Up::first(trace, row, None)).collect();
         self.climb(ways)?;
         self.push(Onward { trace, scope, hops: 0, doubts: 0, way: Vec::new() });
         Ok(())
@@ -148,6 +151,13 @@ impl<'s, S: Source> Walk<'s, S> {
 
     fn begin_at_span(&mut self, trace: TraceId, row: u32) -> Result<(), S::Error> {
         let Some(loaded) = self.known(trace) else { return Ok(()) };
+        let sent = loaded.outs(&[row]);
+        if let Some((_, first)) = sent.first().copied() {
+            self.climb(vec![Up::first(trace, row, Some(first))])?;
+            let scope = Scope::whole(vec![row], sent);
+            self.push(Onward { trace, scope, hops: 0, doubts: 0, way: Vec::new() });
+            return Ok(());
+        }
         let Some(cause) = loaded.cause(row, None) else { return self.begin_at_trace(trace) };
         self.climb(vec![Up::first(trace, row, None)])?;
         self.push(Onward { trace, scope: cause.scope, hops: 0, doubts: 0, way: Vec::new() });
@@ -227,12 +237,14 @@ impl<'s, S: Source> Walk<'s, S> {
         let part = self.parts.entry(trace).or_insert(first);
         let before = part.needed.len();
         for row in ends {
-            if self.needed + part.needed.len() - before >= self.budget.spans_max {
+            let above = loaded.ancestors(*row).into_iter().take(ABOVE_MAX);
+            let rows: Vec<u32> = std::iter::once(*row).chain(above).collect();
+            let here = part.needed.len() - before;
+            if self.needed + here + rows.len() > self.budget.spans_max {
                 self.truncated.insert(Limit::Spans);
                 break;
             }
-            let above = loaded.ancestors(*row).into_iter().take(ABOVE_MAX);
-            part.needed.extend(std::iter::once(*row).chain(above));
+            part.needed.extend(rows);
         }
         self.needed += part.needed.len() - before;
         part.on_path |= on_path;

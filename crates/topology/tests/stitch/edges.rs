@@ -198,8 +198,8 @@ fn producers_of_several_traces_share_the_confidence() {
 #[test]
 fn a_link_and_an_id_of_one_way_are_one_edge() {
     let producer = sent(SQS);
-    let batch = batch(&[producer.clone()]);
-    let mut outs = receipts(&[producer.clone()]);
+    let batch = batch(std::slice::from_ref(&producer));
+    let mut outs = receipts(std::slice::from_ref(&producer));
     outs.push(ReceiptReader::new(&batch).linked(0, throughline_topology::stitch::Direction::Out));
     let joined = joins(&outs, &receipts(&[taken(SQS).linked_to(&producer)]));
     assert_eq!(joined.edges.len(), 1);

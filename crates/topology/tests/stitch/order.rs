@@ -1,15 +1,19 @@
 //! Neither order, nor batches, nor repetition change a join; environments never meet.
 
+use std::collections::{HashMap, HashSet};
+
 use proptest::prelude::*;
 use throughline_testkit::{JourneySpan, Plan, Rng, journey_batch, journeys};
-use throughline_topology::stitch::{Budget, Focus, ReceiptReader, Veto, journey};
+use throughline_topology::stitch::{
+    Budget, Carrier, Focus, JoinEdge, ReceiptReader, Veto, journey,
+};
 
 use crate::memory::{Memory, disturbed, shuffled};
 
 fn plan(seed: u64) -> Plan {
     Plan {
         seed,
-        origins: 25,
+        origins: 15,
         messages_max: 3,
         batch_max: 6,
         hops: 3,
@@ -30,7 +34,7 @@ fn batches(spans: &[JourneySpan], rng: &mut Rng) -> Memory {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn any_order_and_any_batches_give_the_same_joins(seed in 0..1_000_000_u64) {
@@ -38,7 +42,7 @@ proptest! {
         let mut rng = Rng::new(seed);
         let first = Memory::of(&made.spans).joined();
         let ids: Vec<_> = first.edges.iter().map(|edge| edge.id).collect();
-        prop_assert!(ids.len() > 20);
+        prop_assert!(ids.len() > 10);
         for _ in 0..3 {
             let spans = shuffled(&disturbed(&made.spans, 30, &mut rng), &mut rng);
             let again = batches(&spans, &mut rng).joined();
@@ -56,25 +60,30 @@ proptest! {
     }
 
     #[test]
-    fn a_span_that_comes_late_adds_its_joins_and_changes_no_other(seed in 0..1_000_000_u64) {
+    fn a_span_that_comes_late_joins_late_and_parts_nobody(seed in 0..1_000_000_u64) {
         let made = journeys(&plan(seed));
-        let consumers = |span: &&JourneySpan| span.span.name.as_ref() != "process";
-        let early: Vec<_> = made.spans.iter().filter(consumers).cloned().collect();
-        let (before, after) = (Memory::of(&early).edge_ids(), Memory::of(&made.spans).edge_ids());
-        // An outer span that knew of the message gives way to the inner one.
-        let inner_only = before.difference(&after).count();
-        prop_assert!(inner_only <= after.len() - before.len().min(after.len()) + inner_only);
-        prop_assert!(after.len() >= before.len());
+        let mut rng = Rng::new(seed);
+        let early: Vec<_> = made.spans.iter().filter(|_| rng.below(10) > 2).cloned().collect();
+        let (before, after) = (Memory::of(&early).joined(), Memory::of(&made.spans).joined());
+        prop_assert!(after.edges.len() > before.edges.len());
+        // A span inside may take the place of one that was joined, never a span elsewhere.
+        let way = |edge: &JoinEdge| (edge.key, edge.from.0, edge.to.0);
+        let after: HashSet<_> = after.edges.iter().map(way).collect();
+        for edge in &before.edges {
+            let is_link = edge.carrier == Carrier::Link;
+            prop_assert!(is_link || after.contains(&way(edge)));
+        }
     }
 
     #[test]
     fn no_join_and_no_journey_crosses_environments(seed in 0..1_000_000_u64) {
         let made = journeys(&plan(seed));
         let memory = Memory::of(&made.spans);
-        let environment = |trace| {
-            let batch = memory.traces().find(|(id, _)| **id == trace).unwrap().1;
-            batch.span(0).resource().environment().unwrap().to_owned()
-        };
+        let environments: HashMap<_, _> = memory
+            .traces()
+            .map(|(id, batch)| (*id, batch.span(0).resource().environment().unwrap()))
+            .collect();
+        let environment = |trace| environments[&trace];
         let joined = memory.joined();
         for edge in &joined.edges {
             prop_assert_eq!(environment(edge.from.0), environment(edge.to.0));

@@ -1,7 +1,7 @@
 //! Journeys of one shape each: circles, crowds, long ways, batches, links, dead letters.
 
 use throughline_model::{SpanKind, TraceId};
-use throughline_testkit::{Span, batch, span};
+use throughline_testkit::{JourneySpan, Span, batch, span};
 use throughline_topology::stitch::{
     Budget, Carrier, Focus, Gap, Journey, Limit, Receipt, Share, journey,
 };
@@ -107,37 +107,12 @@ fn brothers_of_a_batch_are_not_family() {
     spans.extend(worker(4, 8, &["c"], &[]));
     spans.extend(worker(5, 9, &["d"], &[]));
     spans.extend(worker(6, 9, &["x"], &[]));
-    let mut both = worker(3, 3, &[], &["c", "d"]);
-    let list = [("sqs|eu-west-1|q|a|0"), ("sqs|eu-west-1|q|b|1")];
-    both[0] = list.iter().fold(both[0].clone(), |root, text| root.attr("event", *text));
-    let memory = |spans: &[Span]| {
-        // A list attribute, which only a builder writes.
-        let mut builder = throughline_model::SpanBatchBuilder::default();
-        let rest = batch(spans);
-        for row in 0..rest.len() {
-            let one = rest.span(row);
-            builder.owner_of(one);
-            builder.start_span(one.trace_id(), one.span_id());
-            builder.parent_id(one.parent_id());
-            builder.name(one.name());
-            builder.kind(one.kind());
-            builder.times(one.start_unix_nano(), one.duration_nano().unwrap());
-            let texts: Vec<_> = one
-                .attributes()
-                .filter(|(key, _)| *key == "event")
-                .map(|(_, value)| value.as_str().unwrap().into())
-                .collect();
-            builder.attributes(one.attributes());
-            if !texts.is_empty() {
-                let list = throughline_model::nested_array_from_json(&texts);
-                builder.attribute("stitch.in", throughline_model::AttrValue::Array(&list));
-            }
-            builder.end_span();
-        }
-        Memory::new(&[builder.finish()])
-    };
-    spans.extend(both);
-    let memory = memory(&spans);
+    spans.extend(worker(3, 3, &[], &["c", "d"]));
+    let mut spans: Vec<JourneySpan> = spans.into_iter().map(JourneySpan::from).collect();
+    let both = spans.iter_mut().find(|s| s.span.trace_id == trace(3)).unwrap();
+    let texts = ["sqs|eu-west-1|q|a|0", "sqs|eu-west-1|q|b|1"].map(str::to_owned);
+    both.lists.push(("stitch.in", texts.to_vec()));
+    let memory = Memory::of(&spans);
     let go = |number| journey(&memory, Focus::Trace(trace(number)), &Budget::default()).unwrap();
     assert_eq!(traces(&go(2)), [2, 3, 5], "what stands at its place is its own");
     assert_eq!(traces(&go(5)), [2, 3, 5]);
@@ -170,6 +145,17 @@ fn links_lead_both_ways() {
     let found = go(&spans, Focus::Trace(trace(1)), &Budget::default());
     assert_eq!(traces(&found), [1, 2, 3]);
     assert!(found.is_complete(), "{:?}", found.gaps);
+    // X-Ray says on the other side where it goes on.
+    let mut both = [producer.clone(), consumer(2)].map(JourneySpan::from);
+    both[1].span.links.clear();
+    let child = vec![("aws.xray.reserved.reference_type", "child".to_owned())];
+    both[0].links.push((trace(2), both[1].span.span_id, child));
+    for number in [1, 2] {
+        let memory = Memory::of(&both);
+        let found = journey(&memory, Focus::Trace(trace(number)), &Budget::default()).unwrap();
+        assert_eq!((traces(&found), found.steps.len()), (vec![1, 2], 1), "from {number}");
+        assert_eq!(found.steps[0].edge.from.0, trace(1));
+    }
     // The linked trace was not sampled.
     let found = go(&spans[1..], Focus::Trace(trace(2)), &Budget::default());
     assert_eq!(found.gaps, [Gap::TraceNotHeld { trace_id: trace(1) }]);

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use ahash::AHashSet;
+use ahash::{AHashMap, AHashSet};
 use throughline_context::{Carrier, Direction, MessageKey};
 use throughline_model::{SpanId, TraceId};
 
@@ -10,6 +10,9 @@ use super::super::edge::{JoinEdge, ReceiptAt};
 use super::super::journey::{Gap, Limit, Source, Step};
 use super::super::scope::{Scope, Share};
 use super::{Onward, Out, Up, Walk};
+
+/// Places with messages that nobody took, named for each trace.
+const UNREAD_MAX: usize = 64;
 
 impl<S: Source> Walk<'_, S> {
     /// Goes up from some places, each along the message that led to it.
@@ -24,9 +27,14 @@ impl<S: Source> Walk<'_, S> {
                 continue;
             }
             let Some(loaded) = self.known(at.trace) else { continue };
-            let hops = -i32::try_from(at.hops).unwrap_or(i32::MAX);
             let Some(cause) = loaded.cause(at.row, at.out) else {
-                self.show_origin(at.trace, at.row, hops);
+                self.show_all(&at);
+                let edges = self.links_into(&at)?;
+                if edges.is_empty() {
+                    self.note_origin(&at);
+                }
+                let mut next = self.follow_up(&at, edges, Share::Own, 1, &mut branches)?;
+                ways.append(&mut next);
                 continue;
             };
             let mut ends = vec![at.row];
@@ -35,7 +43,7 @@ impl<S: Source> Walk<'_, S> {
             if at.counts {
                 ends.clear();
             }
-            self.show(at.trace, hops, true, &cause.scope, &ends);
+            self.show(at.trace, at.hops_up(), true, &cause.scope, &ends);
             let count = cause.messages.len() as u32;
             let share = match (count, at.out) {
                 (0 | 1, _) | (_, None) => cause.scope.share,
@@ -45,14 +53,13 @@ impl<S: Source> Walk<'_, S> {
             if share == Share::Unknown {
                 self.gaps.insert(Gap::OneOfMany { trace_id: at.trace, messages: count });
             }
-            let mut found_any = false;
-            let mut next = Vec::new();
+            let mut edges = Vec::new();
             for (holder, keys) in cause.messages {
-                let edges = self.edges_to(at.trace, holder, &keys)?;
-                found_any |= !edges.is_empty();
-                if edges.is_empty() {
+                let found = self.edges_to(at.trace, holder, &keys)?;
+                if found.is_empty() {
                     self.note_lost(at.trace, holder, &keys);
                 }
+<<<<<<< HEAD
                 let surest = edges.iter().map(|edge| edge.confidence_permille).max().unwrap_or(0);
                 for edge in edges {
                     let is_sure = edge.confidence_permille == surest
@@ -96,24 +103,101 @@ impl<S: Source> Walk<'_, S> {
                     };
                     self.steps.entry(step.edge.id).or_insert(step);
                 }
+=======
+                // Of several producers only those that are as sure as the surest.
+                let surest = found.iter().map(|edge| edge.confidence_permille).max();
+                edges.extend(found.into_iter().map(|edge| {
+                    let is_surest = Some(edge.confidence_permille) == surest;
+                    (edge, is_surest)
+                }));
+>>>>>>> stitch
             }
-            if !found_any {
-                self.origins.insert(at.trace);
-                self.note_parent(at.trace, at.row);
+            if edges.is_empty() {
+                self.note_origin(&at);
             }
-            ways.extend(next.into_iter().rev());
+            let mut next = self.follow_up(&at, edges, share, count.max(1), &mut branches)?;
+            ways.append(&mut next);
         }
         Ok(())
     }
 
-    /// A trace that no message led to.
-    fn show_origin(&mut self, trace: TraceId, row: u32, hops: i32) {
-        let Some(loaded) = self.known(trace) else { return };
-        let rows = loaded.all_rows();
-        let scope = Scope::whole(rows, Vec::new());
-        self.show(trace, hops, true, &scope, &[row]);
-        self.origins.insert(trace);
-        self.note_parent(trace, row);
+    /// Follows messages to those who produced them; gives where to go on, the first one last.
+    fn follow_up(
+        &mut self,
+        at: &Up,
+        edges: Vec<(JoinEdge, bool)>,
+        share: Share,
+        shared_by: u32,
+        branches: &mut usize,
+    ) -> Result<Vec<Up>, S::Error> {
+        let mut next = Vec::new();
+        let mut fan = 0;
+        for (edge, is_surest) in edges {
+            let is_sure =
+                is_surest && edge.confidence_permille >= self.budget.confidence_permille_min;
+            let turn = self.turn(&edge);
+            let repeats = at.way.iter().filter(|earlier| **earlier == turn).count();
+            let reason = if fan >= self.budget.fan_max {
+                Some(Limit::Fan)
+            } else if !is_sure {
+                None
+            } else if repeats >= self.budget.repeats_max {
+                Some(Limit::Loop)
+            } else if at.hops >= self.budget.depth_max {
+                Some(Limit::Depth)
+            } else if at.counts || !next.is_empty() && *branches >= self.budget.origins_max {
+                Some(Limit::Origins)
+            } else {
+                self.no_room(edge.from.0)
+            };
+            if let Some(reason) = reason {
+                self.group(at.trace, edge, reason);
+                continue;
+            }
+            let (trace, span) = edge.from;
+            let is_held = is_sure && self.load(trace)?;
+            let loaded = self.known(trace).filter(|_| is_held);
+            let row = loaded.and_then(|l| l.holder(span, edge.key, Direction::Out));
+            if let Some(row) = row {
+                let way = at.way.iter().copied().chain([turn]).collect();
+                *branches += usize::from(!next.is_empty());
+                let out = Some(edge.key);
+                next.push(Up { trace, row, out, hops: at.hops + 1, way, counts: false });
+            }
+            let (hops, followed) = (at.hops_up() - 1, row.is_some());
+            let step = Step { hops, share, shared_by, followed, edge };
+            self.steps.entry(step.edge.id).or_insert(step);
+            fan += 1;
+        }
+        next.reverse();
+        Ok(next)
+    }
+
+    /// Shows all of a trace that no message of its own led to.
+    fn show_all(&mut self, at: &Up) {
+        let Some(loaded) = self.known(at.trace) else { return };
+        let scope = Scope::whole(loaded.all_rows(), Vec::new());
+        self.show(at.trace, at.hops_up(), true, &scope, &[at.row]);
+    }
+
+    fn note_origin(&mut self, at: &Up) {
+        self.origins.insert(at.trace);
+        self.note_parent(at.trace, at.row);
+    }
+
+    /// Links of others that go on at a span or above it, or, from its top, anywhere in the trace.
+    fn links_into(&mut self, at: &Up) -> Result<Vec<(JoinEdge, bool)>, S::Error> {
+        let Some(loaded) = self.known(at.trace) else { return Ok(Vec::new()) };
+        let mut rows = loaded.ancestors(at.row);
+        if rows.is_empty() {
+            rows = loaded.all_rows();
+        } else {
+            rows.push(at.row);
+            rows.sort_unstable();
+        }
+        let (others, ends) = self.links_to(at.trace, &rows, Direction::Out)?;
+        let edges = self.edges(&[], others, ends)?;
+        Ok(edges.into_iter().map(|edge| (edge, true)).collect())
     }
 
     /// The edges to a span that consumed a message under some keys, or to one inside it.
@@ -183,8 +267,15 @@ impl<S: Source> Walk<'_, S> {
         };
         let own: Vec<ReceiptAt> = outs.iter().filter_map(held).collect();
         let mut ins = self.far_ends(&own)?;
+<<<<<<< HEAD
         let mut keys: Vec<MessageKey> =
             own.iter().filter(|at| at.receipt.carrier != Carrier::Link).map(|at| at.key).collect();
+=======
+        let keys: Vec<MessageKey> =
+            own.iter().filter(|at| at.receipt.carrier != Carrier::Link).map(|at| at.key).collect();
+        let places: AHashMap<MessageKey, usize> =
+            keys.iter().enumerate().rev().map(|(place, key)| (*key, place)).collect();
+>>>>>>> stitch
         let mut sent = own.clone();
         let mut wanted: AHashSet<MessageKey> = own.iter().map(|at| at.key).collect();
         if !linked.is_empty() {
@@ -193,12 +284,11 @@ impl<S: Source> Walk<'_, S> {
             ins.extend(others);
             sent.extend(ends);
         }
-        keys.dedup();
         let mut edges = self.edges(&keys, sent, ins)?;
         edges.retain(|edge| edge.from.0 == trace && wanted.contains(&edge.key));
-        let place = |key: &MessageKey| keys.iter().position(|k| k == key).unwrap_or(usize::MAX);
         edges.sort_by_cached_key(|edge| {
-            (Reverse(edge.confidence_permille), place(&edge.key), edge.attempt, edge.wait_nano)
+            let place = places.get(&edge.key).copied().unwrap_or(usize::MAX);
+            (Reverse(edge.confidence_permille), place, edge.attempt, edge.wait_nano)
         });
         let arrived: AHashSet<MessageKey> = edges.iter().map(|edge| edge.key).collect();
         self.note_unread(trace, &own, &arrived);
@@ -217,12 +307,12 @@ impl<S: Source> Walk<'_, S> {
         let share = self.share(from, edge);
         let doubts = from.doubts + u32::from(share == Share::Unknown);
         let repeats = |turn| from.way.iter().filter(|earlier| **earlier == turn).count();
+        if !known && *fan >= self.budget.fan_max {
+            return Ok(Some(Limit::Fan));
+        }
         if !known && is_sure {
             if doubts > 1 {
                 return Ok(Some(Limit::Ambiguous));
-            }
-            if *fan >= self.budget.fan_max {
-                return Ok(Some(Limit::Fan));
             }
             if from.hops >= self.budget.depth_max {
                 return Ok(Some(Limit::Depth));
@@ -250,9 +340,9 @@ impl<S: Source> Walk<'_, S> {
                 followed: scope.is_some(),
             };
             self.steps.insert(edge.id, step);
+            *fan += 1;
         }
         let (Some(scope), Some(row)) = (scope, row) else { return Ok(None) };
-        *fan += 1;
         let sender = self.known(from.trace);
         let sent = sender.and_then(|l| l.holder(edge.from.1, edge.key, Direction::Out));
         self.show(from.trace, hops - 1, false, &from.scope, &sent.into_iter().collect::<Vec<_>>());
@@ -301,7 +391,11 @@ impl<S: Source> Walk<'_, S> {
                 *counts.entry(to).or_insert(0_usize) += 1;
             }
         }
+<<<<<<< HEAD
         for ((carrier, resource), messages) in counts {
+=======
+        for ((carrier, resource), messages) in counts.into_iter().take(UNREAD_MAX) {
+>>>>>>> stitch
             self.gaps.insert(Gap::ConsumerNotFound {
                 trace_id: trace,
                 carrier,
