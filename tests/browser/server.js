@@ -4,9 +4,14 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { servePage } from "./page.js";
 
 const LAB = new URL("../../testdata/kinesis-lab/", import.meta.url).pathname;
 
+/**
+ * The page is the one in the binary; with `THROUGHLINE_PAGE`, a folder as `ui/dist`, it is that one in
+ * front of the binary.
+ */
 export async function startServer(binary) {
   const folder = mkdtempSync(join(tmpdir(), "throughline-browser-"));
   const child = spawn(
@@ -22,7 +27,10 @@ export async function startServer(binary) {
   const announced = new Promise((resolve) => createInterface(child.stdout).once("line", resolve));
   const line = await Promise.race([announced, ended]);
   if (typeof line !== "string") throw new Error(`the server ended with ${line} before it was ready`);
-  const url = `http://${JSON.parse(line).http}`;
+  const direct = `http://${JSON.parse(line).http}`;
+  const { THROUGHLINE_PAGE: dist } = process.env;
+  const front = dist ? await servePage(dist, direct) : null;
+  const url = front?.url ?? direct;
   return {
     url,
     /** Sends every recording through the OTLP door, as `make run` does. */
@@ -32,7 +40,7 @@ export async function startServer(binary) {
           .filter((name) => name.endsWith(".pb"))
           .map((name) => join(LAB, variant, name)),
       );
-      const flags = ["--url", url, "--shift-to-now", "--fresh-ids"];
+      const flags = ["--url", direct, "--shift-to-now", "--fresh-ids"];
       const done = spawnSync(binary, ["import", ...flags, ...files], { encoding: "utf8" });
       if (done.status !== 0) throw new Error(`import ended with ${done.status}: ${done.stderr}`);
     },
@@ -42,6 +50,7 @@ export async function startServer(binary) {
       return answer.json();
     },
     async stop() {
+      await front?.stop();
       child.kill("SIGTERM");
       const code = await ended;
       rmSync(folder, { recursive: true, force: true });

@@ -2,10 +2,10 @@
 // THROUGHLINE_BIN names the binary, CHROMIUM the browser; `--shots DIR` keeps a picture of every
 // screen in both themes, for the documents.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { startChromium } from "./chromium.js";
+import { walkScreens } from "./screens.js";
 import { startServer } from "./server.js";
 import { walkAsXrayUser } from "./xray.js";
 
@@ -14,23 +14,7 @@ const shots = at > 0 ? process.argv[at + 1] : undefined;
 const results = { passed: 0, failed: 0 };
 
 const server = await startServer(process.env.THROUGHLINE_BIN);
-const profile = mkdtempSync(join(tmpdir(), "throughline-chromium-"));
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  headless: true,
-  viewport: { width: 1440, height: 900 },
-  // As root there is no sandbox; nothing but our own page is opened. The rest keeps Chromium from
-  // calling home.
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const browser = await startChromium();
 const page = await browser.newPage();
 page.setDefaultTimeout(20_000);
 const complaints = [];
@@ -173,11 +157,11 @@ try {
   });
 
   await walkAsXrayUser({ page, server, step, shoot, complaints });
+  await walkScreens({ page, server, step });
 
   await step("the page neither broke nor asked anyone else", () => assert.deepEqual(complaints, []));
 } finally {
   await browser.close();
-  rmSync(profile, { recursive: true, force: true });
   await step("the server stops cleanly", async () => assert.equal(await server.stop(), 0));
 }
 console.log(`${results.passed} passed, ${results.failed} failed`);

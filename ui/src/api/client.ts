@@ -7,14 +7,18 @@ import createClient from "openapi-fetch";
 import type { SpanId, TraceId } from "../model/ids";
 import type { Language } from "../model/xray-filter";
 import type {
+  AttributeKey,
   Operation,
+  OtlpTrace,
   Paths,
   Rejected,
   SearchResult,
   ServiceMap,
+  ServiceStats,
   SpanDetail,
   Status,
   TraceView,
+  ValueCount,
 } from "./types";
 
 /** Why a call failed. `at` is the offset in the query at which the server stopped understanding. */
@@ -78,6 +82,10 @@ export async function traceView(id: TraceId, signal: AbortSignal): Promise<Trace
   return unwrap(await client.GET("/traces/{id}/view", { params: { path: { id } }, signal }));
 }
 
+export async function traceOtlp(id: TraceId, signal: AbortSignal): Promise<OtlpTrace> {
+  return unwrap(await client.GET("/traces/{id}", { params: { path: { id } }, signal }));
+}
+
 export async function spanDetail(
   id: TraceId,
   spanId: SpanId,
@@ -101,9 +109,31 @@ export async function environments(signal: AbortSignal): Promise<string[]> {
   return unwrap(await client.GET("/environments", { signal })).environments;
 }
 
-export async function serviceNames(scope: Scope, signal: AbortSignal): Promise<string[]> {
+export async function services(scope: Scope, signal: AbortSignal): Promise<ServiceStats[]> {
   const body = unwrap(await client.GET("/services", { params: { query: range(scope) }, signal }));
-  return body.services.map((s) => s.name);
+  return body.services;
+}
+
+export async function serviceNames(scope: Scope, signal: AbortSignal): Promise<string[]> {
+  return (await services(scope, signal)).map((s) => s.name);
+}
+
+/** The keys that spans have, most used first. */
+export async function attributeKeys(limit: number, signal: AbortSignal): Promise<AttributeKey[]> {
+  const params = { query: { limit } };
+  return unwrap(await client.GET("/attributes", { params, signal })).attributes;
+}
+
+/** The values of a key that begin with `prefix`, most used first. */
+export async function attributeValues(
+  key: string,
+  prefix: string,
+  limit: number,
+  { from, to }: Scope,
+  signal: AbortSignal,
+): Promise<ValueCount[]> {
+  const params = { path: { key }, query: { from, to, prefix, limit } };
+  return unwrap(await client.GET("/attributes/{key}/values", { params, signal })).values;
 }
 
 export async function rejected(signal: AbortSignal): Promise<Rejected[]> {

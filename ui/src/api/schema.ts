@@ -48,6 +48,16 @@ export interface paths {
   "/traces/{id}/spans/{spanId}": NoPath & {
     get: Get<never, { id: string; spanId: string }, Schemas["SpanDetail"]>;
   };
+  "/attributes": NoPath & {
+    get: Get<{ prefix?: string; limit?: number }, never, Schemas["Keys"]>;
+  };
+  "/attributes/{key}/values": NoPath & {
+    get: Get<
+      Range & { scope?: string; prefix?: string; limit?: number },
+      { key: string },
+      Schemas["Values"]
+    >;
+  };
   "/environments": NoPath & { get: Get<never, never, Schemas["Environments"]> };
   "/services": NoPath & { get: Get<Range, never, Schemas["Services"]> };
   "/services/{service}/operations": NoPath & {
@@ -102,7 +112,28 @@ export interface components {
       kind: "sync" | "async";
       evidence: ("parent" | "link" | "inferred")[];
     };
-    OtlpTrace: { resourceSpans: unknown[] };
+    OtlpTrace: {
+      resourceSpans: {
+        resource?: { attributes?: Schemas["OtlpAttribute"][] };
+        scopeSpans?: { spans?: Schemas["OtlpSpan"][] }[];
+      }[];
+    };
+    OtlpSpan: {
+      spanId: string;
+      attributes?: Schemas["OtlpAttribute"][];
+      events?: { name?: string; timeUnixNano?: string; attributes?: Schemas["OtlpAttribute"][] }[];
+      links?: { traceId: string; spanId: string }[];
+    };
+    OtlpAttribute: { key: string; value?: Schemas["OtlpValue"] };
+    OtlpValue: {
+      stringValue?: string;
+      boolValue?: boolean;
+      intValue?: string | number;
+      doubleValue?: number | string;
+      bytesValue?: string;
+      arrayValue?: { values?: Schemas["OtlpValue"][] };
+      kvlistValue?: { values?: Schemas["OtlpAttribute"][] };
+    };
     TraceView: {
       traceId: string;
       startUnixNano: string;
@@ -166,6 +197,8 @@ export interface components {
       type: "string" | "int" | "double" | "bool" | "bytes" | "array" | "map";
       value: unknown;
     };
+    Keys: { attributes: { key: string; scope: string; types: string[]; spans: number }[] };
+    Values: { values: { value: string; type: string; spans: number }[]; complete: boolean };
     Environments: { environments: string[] };
     Services: { services: (Red & { name: string; environments: string[] })[] };
     Operations: { operations: (Red & { name: string; kind: string })[] };

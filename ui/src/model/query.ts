@@ -44,8 +44,13 @@ export function attributeClause(
   scope: "span" | "resource" | "event" = "span",
 ): string {
   const needsScope = scope !== "span" || FIELDS.has(key);
-  const name = BARE_KEY.test(key) && !WORDS.has(key) ? key : literal(key);
+  const name = quotedKey(key);
   return clause(needsScope ? `${scope}.${name}` : name, operator, value);
+}
+
+/** A key as the language reads it: bare, or in quotes when it has odd characters or is a word of its own. */
+export function quotedKey(key: string): string {
+  return BARE_KEY.test(key) && !WORDS.has(key) ? key : literal(key);
 }
 
 /** Joins what is not empty; each part that holds an `or` keeps its meaning in parentheses. */
@@ -75,7 +80,8 @@ export function withoutTail(query: string): string {
   return query.replace(/\s*\b(?:order\s+by|limit)\b[^"]*$/i, "").trim();
 }
 
-function literal(value: AttributeValue): string {
+/** A value as the language reads it: a text in quotes, anything else as it is. */
+export function literal(value: AttributeValue): string {
   if (typeof value !== "string") return String(value);
   const escaped = value.replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/\n/g, "\\n");
   return `"${escaped}"`;

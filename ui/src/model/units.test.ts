@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import {
+  formatChange,
   formatDuration,
   formatRate,
   formatShare,
@@ -61,4 +62,14 @@ test("ticks are round and few", () => {
   expect(formatTick(2e9, 1e9)).toBe("2 s");
   expect(formatTick(1.5e9, 0.5e9)).toBe("1.5 s");
   expect(tickStep(0, 5)).toBe(1);
+});
+
+test("a change is a factor, and nothing is said of what was not there", () => {
+  expect(formatChange(64, 10)).toBe("▲ 6.4×");
+  expect(formatChange(5, 10)).toBe("▼ 0.5×");
+  expect(formatChange(110, 10)).toBe("▲ 11×");
+  expect(formatChange(101, 100)).toBe("±0");
+  expect(formatChange(0, 0)).toBe("±0");
+  expect(formatChange(1, 0)).toBeNull();
+  expect(formatChange(1, undefined)).toBeNull();
 });

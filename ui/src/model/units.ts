@@ -49,6 +49,16 @@ export function formatShare(part: number, whole: number): string {
   return `${percent >= 99.95 ? "100" : percent.toFixed(percent < 1 ? 2 : percent < 10 ? 1 : 0)}%`;
 }
 
+/** `▲ 6.4×`, `▼ 0.5×`, `±0`: a number against what it was; `null` when there was nothing before. */
+export function formatChange(now: number, before: number | undefined): string | null {
+  if (before === undefined || (before === 0 && now !== 0)) return null;
+  if (now === before) return "±0";
+  const ratio = now / before;
+  if (ratio > 0.95 && ratio < 1.05) return "±0";
+  const digits = ratio >= 9.95 ? 0 : ratio < 0.1 ? 2 : 1;
+  return `${ratio > 1 ? "▲" : "▼"} ${ratio.toFixed(digits)}×`;
+}
+
 export function formatCount(value: number): string {
   return value.toLocaleString("en");
 }

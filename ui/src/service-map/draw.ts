@@ -2,20 +2,15 @@
 import type { MapEdge } from "../api/types";
 import type { Palette } from "../shared/palette";
 import { health, isGuess } from "./graph";
-import type { BandBox } from "./layout";
+import { type BandBox, overlap, type Rect } from "./layout";
 import type { Point } from "./routes";
+import type { View } from "./view";
 
 export interface DrawnEdge {
   readonly edge: MapEdge;
   readonly path: readonly Point[];
   /** Length of the path up to each point. */
   readonly reached: readonly number[];
-}
-
-export interface View {
-  readonly x: number;
-  readonly y: number;
-  readonly k: number;
 }
 
 /** One particle takes this long from end to end. */
@@ -39,6 +34,12 @@ export interface Picture {
   readonly edges: readonly DrawnEdge[];
   /** Edges that do not join two of these nodes are dimmed; `null` dims none. */
   readonly kept: ReadonlySet<string> | null;
+  /** The edge that the pointer or the panel is about. */
+  readonly strong: MapEdge | null;
+  /** Cards that nothing may be written across. */
+  readonly cards: readonly Rect[];
+  /** What is written on an edge, if anything. */
+  readonly label: (edge: MapEdge) => string | null;
   readonly rangeSeconds: number;
   readonly palette: Palette;
 }
@@ -63,9 +64,91 @@ export function drawMap(ctx: CanvasRenderingContext2D, picture: Picture): void {
   const order = ({ edge }: DrawnEdge) => (isKept(picture, edge) ? 10 : 0) + RANK[health(edge)];
   for (const drawn of [...edges].sort((a, b) => order(a) - order(b))) {
     ctx.globalAlpha = isKept(picture, drawn.edge) ? 1 : 0.13;
-    drawEdge(ctx, drawn, rangeSeconds, view.k, palette);
+    drawEdge(ctx, drawn, rangeSeconds, view.k, palette, drawn.edge === picture.strong);
   }
+  ctx.globalAlpha = 1;
   ctx.restore();
+  const written: Rect[] = [];
+  for (const drawn of edges) {
+    const text = isKept(picture, drawn.edge) ? picture.label(drawn.edge) : null;
+    if (text) drawLabel(ctx, drawn, text, picture, written);
+  }
+}
+
+/** Numbers on a plate, as near to the middle of the edge as no card or other plate is in the way. */
+function drawLabel(
+  ctx: CanvasRenderingContext2D,
+  drawn: DrawnEdge,
+  text: string,
+  { view, palette, cards }: Picture,
+  written: Rect[],
+): void {
+  ctx.font = '560 11.5px "Inter Variable", system-ui, sans-serif';
+  const width = ctx.measureText(text).width + 14;
+  const total = drawn.reached.at(-1) ?? 0;
+  // A plate that is longer than its edge would lie under the cards.
+  if (total * view.k < width + 12) return;
+  const plates = [0.5, 0.58, 0.42, 0.66, 0.34, 0.74, 0.26, 0.82, 0.18].map((share): Rect => {
+    const p = pointAt(drawn, total * share);
+    return {
+      x: p.x * view.k + view.x - width / 2,
+      y: p.y * view.k + view.y - 10,
+      width,
+      height: 20,
+    };
+  });
+  const onScreen = cards.map(
+    (c): Rect => ({
+      x: c.x * view.k + view.x,
+      y: c.y * view.k + view.y,
+      width: c.width * view.k,
+      height: c.height * view.k,
+    }),
+  );
+  const plate = plates.find((p) => ![...written, ...onScreen].some((r) => overlap(p, r, 2)));
+  if (!plate) return;
+  written.push(plate);
+  ctx.fillStyle = palette.surface;
+  ctx.strokeStyle = edgeColor(drawn.edge, palette);
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  ctx.roundRect(plate.x, plate.y, plate.width, plate.height, 10);
+  ctx.fill();
+  ctx.stroke();
+  ctx.fillStyle = health(drawn.edge) === "error" ? palette.error : palette.ink;
+  ctx.textBaseline = "middle";
+  ctx.textAlign = "center";
+  ctx.fillText(text, plate.x + width / 2, plate.y + 10.5);
+}
+
+/** The edge under a point of the screen; dimmed ones do not count. */
+export function edgeAt(
+  edges: readonly DrawnEdge[],
+  view: View,
+  x: number,
+  y: number,
+  kept: ReadonlySet<string> | null,
+): MapEdge | null {
+  const near = 6 / view.k;
+  const at = { x: (x - view.x) / view.k, y: (y - view.y) / view.k };
+  let best: { edge: MapEdge; far: number } | null = null;
+  for (const { edge, path } of edges) {
+    if (kept && !(kept.has(edge.from) && kept.has(edge.to))) continue;
+    for (let i = 1; i < path.length; i++) {
+      const far = distance(at, path[i - 1] as Point, path[i] as Point);
+      if (far < near && (!best || far < best.far)) best = { edge, far };
+    }
+  }
+  return best?.edge ?? null;
+}
+
+/** From a point to a straight line between two others. */
+function distance(p: Point, a: Point, b: Point): number {
+  const [dx, dy] = [b.x - a.x, b.y - a.y];
+  const length = dx * dx + dy * dy;
+  const share =
+    length === 0 ? 0 : Math.min(1, Math.max(0, ((p.x - a.x) * dx + (p.y - a.y) * dy) / length));
+  return Math.hypot(p.x - a.x - share * dx, p.y - a.y - share * dy);
 }
 
 /** Draws what moves, on a canvas of its own: particles along the messages. */
@@ -123,11 +206,12 @@ function drawEdge(
   rangeSeconds: number,
   scale: number,
   palette: Palette,
+  strong: boolean,
 ): void {
   const end = path.at(-1);
   const first = path[0];
   if (!end || !first) return;
-  const width = Math.max(edgeWidth(edge, rangeSeconds), 0.9 / scale);
+  const width = Math.max(edgeWidth(edge, rangeSeconds), 0.9 / scale) + (strong ? 2 : 0);
   ctx.strokeStyle = edgeColor(edge, palette);
   ctx.fillStyle = ctx.strokeStyle;
   ctx.lineWidth = width;

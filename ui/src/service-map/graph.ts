@@ -42,8 +42,14 @@ export function health({ requests, errors }: { requests: number; errors: number 
 export const isBroker = ({ kind }: Pick<MapNode, "kind">) =>
   kind === "queue" || kind === "topic" || kind === "stream";
 
-/** Whether an edge rests on evidence, or on a likeness only. */
-export const isGuess = ({ evidence }: MapEdge) => evidence.every((e) => e === "inferred");
+/**
+ * Whether an edge rests on a likeness only. That a service calls a database or sends to a broker its
+ * own span says; that a message was taken by another service is inferred when no id says so.
+ */
+export const isGuess = ({ from, to, evidence }: Pick<MapEdge, "from" | "to" | "evidence">) =>
+  evidence.every((e) => e === "inferred") &&
+  to.startsWith("service:") &&
+  !from.startsWith("service:");
 
 /** Orders by id, docks, and sorts into bands. The same map gives the same graph in any order. */
 export function buildGraph(map: ServiceMap): Graph {

@@ -52,6 +52,9 @@ const BAND_GAP = 52;
 const LINE_MIN = 1500;
 /** The room a map has on a common screen, beside rail and bars. Only the shape matters. */
 const SCREEN = { width: 1560, height: 780 };
+/** How much longer the lines of the upper band may be, and how much lower its columns. */
+const STRETCHES = [1, 1.2, 1.4, 1.7, 2, 2.4] as const;
+const SQUEEZES = [1, 0.8, 0.62] as const;
 
 export function cardWidth(card: Card): number {
   const letters = card.node.name.length;
@@ -71,52 +74,48 @@ export function layoutGraph(graph: Graph, kept: Readonly<Record<string, Kept>>):
   return { places, bands: bandBoxes(places) };
 }
 
-/** Lines as long as make the whole fill a screen best. */
-function cold(graph: Graph): Place[] {
+/** Lines as long, and heights as small, as make the whole fill a screen best. */
+function cold({ cards, edges }: Graph): Place[] {
+  const parts = (band: Band) =>
+    islands(
+      cards.filter((c) => c.band === band),
+      edges,
+    ).map((island) => layer(island, edges));
+  const [sync, later] = [parts("sync"), parts("later")];
   let best: Place[] = [];
   let bestScale = 0;
-  for (const stretch of [1, 1.2, 1.4, 1.7, 2, 2.4]) {
-    const places = coldWith(graph, stretch);
-    const [first, ...boxes] = bandBoxes(places);
-    const bottom = Math.max(...[first, ...boxes].map((b) => (b ? b.y + b.height : 0)));
-    const scale = Math.min(
-      SCREEN.width / (first?.width ?? 1),
-      SCREEN.height / (bottom - (first?.y ?? 0) || 1),
-    );
-    if (scale <= bestScale * 1.02) continue;
-    best = places;
-    bestScale = scale;
+  for (const squeeze of SQUEEZES) {
+    const narrow = (all: readonly Part[]) => all.map((part) => squeezed(part, squeeze));
+    const [above, beneath] = [narrow(sync), narrow(later)];
+    for (const stretch of STRETCHES) {
+      const places = bands(above, beneath, stretch);
+      const [first, ...boxes] = bandBoxes(places);
+      const bottom = Math.max(...[first, ...boxes].map((b) => (b ? b.y + b.height : 0)));
+      const scale = Math.min(
+        SCREEN.width / (first?.width ?? 1),
+        SCREEN.height / (bottom - (first?.y ?? 0) || 1),
+      );
+      if (scale <= bestScale * 1.02) continue;
+      best = places;
+      bestScale = scale;
+    }
   }
   return best;
 }
 
-function coldWith({ cards, edges }: Graph, stretch: number): Place[] {
-  const sync = flow(
-    cards.filter((c) => c.band === "sync"),
-    edges,
-    LINE_MIN,
-    stretch,
-  );
-  const later = flow(
-    cards.filter((c) => c.band === "later"),
-    edges,
-    Math.max(LINE_MIN, ...sync.map((p) => p.x + p.width)),
-    1,
-  );
+function bands(above: readonly Part[], beneath: readonly Part[], stretch: number): Place[] {
+  const sync = flow(above, LINE_MIN, stretch);
+  const later = flow(beneath, Math.max(LINE_MIN, ...sync.map((p) => p.x + p.width)), 1);
   const bottom = Math.max(0, ...sync.map((p) => p.y + p.height));
   const offset = sync.length > 0 ? bottom + BAND_PAD * 2 + BAND_TITLE + BAND_GAP : 0;
   return [...sync, ...later.map((p) => ({ ...p, y: p.y + offset }))];
 }
 
 /** The parts of a band like words in lines no longer than `line`, or than the longest word. */
-function flow(
-  cards: readonly Card[],
-  edges: readonly MapEdge[],
-  line: number,
-  stretch: number,
-): Place[] {
-  const parts = islands(cards, edges).map((island) => layer(island, edges));
-  parts.sort((a, b) => b.width * b.height - a.width * a.height || (a.key < b.key ? -1 : 1));
+function flow(all: readonly Part[], line: number, stretch: number): Place[] {
+  const parts = [...all].sort(
+    (a, b) => b.width * b.height - a.width * a.height || (a.key < b.key ? -1 : 1),
+  );
   const longest = Math.max(line, ...parts.map((p) => p.width)) * stretch;
   const out: Place[] = [];
   let x = 0;
@@ -152,7 +151,7 @@ function islands(cards: readonly Card[], edges: readonly MapEdge[]): Card[][] {
   return [...groups.values()];
 }
 
-function layer(cards: readonly Card[], edges: readonly MapEdge[]) {
+function layer(cards: readonly Card[], edges: readonly MapEdge[]): Part {
   const graph = new DagreGraph();
   graph.setGraph({
     rankdir: "LR",
@@ -193,6 +192,28 @@ function layer(cards: readonly Card[], edges: readonly MapEdge[]) {
     width: Math.max(...places.map((p) => p.x + p.width)),
     height: Math.max(...places.map((p) => p.y + p.height)),
   };
+}
+
+interface Part {
+  readonly key: string;
+  readonly places: readonly Place[];
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * The part with its empty heights shrunk: cards come nearer to each other from above to beneath, keep
+ * their order in every column, and never touch.
+ */
+function squeezed(part: Part, share: number): Part {
+  if (share === 1) return part;
+  const done: Place[] = [];
+  for (const place of [...part.places].sort((a, b) => a.y - b.y || a.x - b.x)) {
+    const above = done.filter((p) => p.x < place.x + place.width && place.x < p.x + p.width);
+    const least = Math.max(0, ...above.map((p) => p.y + p.height + ROW_GAP));
+    done.push({ ...place, y: Math.max(least, Math.round(place.y * share)) });
+  }
+  return { ...part, places: done, height: Math.max(...done.map((p) => p.y + p.height)) };
 }
 
 function warm(graph: Graph, known: readonly Card[], kept: Readonly<Record<string, Kept>>): Place[] {

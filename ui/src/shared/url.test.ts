@@ -13,8 +13,8 @@ test("absent and unreadable values are the fallback", () => {
 });
 
 test("unknown keys are kept, fallbacks leave", () => {
-  const next = patch(params("hops=2&env=production&from=-6h"), { from: "-1h", q: "a = 1" });
-  expect(queryText(next)).toBe("?hops=2&env=production&q=a+%3D+1");
+  const next = patch(params("later=2&env=production&from=-6h"), { from: "-1h", q: "a = 1" });
+  expect(queryText(next)).toBe("?later=2&env=production&q=a+%3D+1");
 });
 
 test("every value survives the way into the URL and back", () => {
@@ -23,7 +23,7 @@ test("every value survives the way into the URL and back", () => {
     from: "-15m",
     q: 'service = "a,b/c" and x != "+"',
     z: [0.25, 0.5],
-    critical: true,
+    critical: false,
     match: "filter",
     s: "00f067aa0ba902b7",
   });
@@ -32,14 +32,14 @@ test("every value survives the way into the URL and back", () => {
   expect(read(back, "from")).toBe("-15m");
   expect(read(back, "q")).toBe('service = "a,b/c" and x != "+"');
   expect(read(back, "z")).toEqual([0.25, 0.5]);
-  expect(read(back, "critical")).toBe(true);
+  expect(read(back, "critical")).toBe(false);
   expect(read(back, "match")).toBe("filter");
   expect(read(back, "s")).toBe("00f067aa0ba902b7");
 });
 
 test("a change of screen keeps the scope and what it does not know", () => {
-  const next = travelling(params("env=production&from=-6h&q=x&focus=a&hops=2&theme=dark"));
-  expect(queryText(next)).toBe("?env=production&from=-6h&hops=2&theme=dark");
+  const next = travelling(params("env=production&from=-6h&q=x&focus=a&later=2&theme=dark"));
+  expect(queryText(next)).toBe("?env=production&from=-6h&later=2&theme=dark");
 });
 
 test("the language of queries travels, so that it need not be chosen again", () => {
@@ -51,6 +51,8 @@ test("paths name screens", () => {
   expect(parseRoute("/")).toEqual({ screen: "home" });
   expect(parseRoute("/map")).toEqual({ screen: "map" });
   expect(parseRoute("/t/abc")).toEqual({ screen: "trace", id: "abc" });
+  expect(parseRoute("/services/a%2Fb")).toEqual({ screen: "service", name: "a/b" });
+  expect(parseRoute("/services/50%")).toEqual({ screen: "service", name: "50%" });
   expect(parseRoute("/flame")).toEqual({ screen: "unknown", path: "/flame" });
 });
 

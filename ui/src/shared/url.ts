@@ -26,6 +26,13 @@ const flag: Codec<boolean> = {
   format: (on) => (on ? "1" : "0"),
 };
 
+/** Shown unless the user hides it. */
+const on: Codec<boolean> = {
+  fallback: true,
+  parse: (s) => s !== "0",
+  format: (value) => (value ? "1" : "0"),
+};
+
 function oneOf<const T extends string>(values: readonly T[], fallback: NoInfer<T>): Codec<T> {
   return {
     fallback,
@@ -64,15 +71,26 @@ export const KEYS = {
   tz: maybe() as Codec<Zone | null>,
   theme: maybe() as Codec<"light" | "dark" | null>,
   focus: maybe(),
-  view: oneOf(["graph", "table"], "graph"),
+  edge: maybe(),
+  hops: oneOf(["1", "2", "3", "all"], "2"),
+  colour: oneOf(["health", "latency", "traffic"], "health"),
+  cmp: oneOf(["", "-1h", "-24h", "-7d"], ""),
+  group: oneOf(["auto", "none", "prefix"], "auto"),
+  view: maybe(),
   q: text(),
   lang: oneOf(["native", "xray"], "native"),
   sort: oneOf(["-start", "-duration"], "-start"),
+  live: flag,
+  box: maybe(),
+  op: maybe(),
   s: maybe(),
+  sub: maybe(),
+  errors: flag,
+  by: oneOf(["operation", "service", "span"], "operation"),
   find: text(),
   match: oneOf(["highlight", "filter"], "highlight"),
   z: span,
-  critical: flag,
+  critical: on,
   x: text(),
 } as const;
 
@@ -83,10 +101,18 @@ export type Changes = { [K in Key]?: Value<K> };
 /** Keys that belong to one screen. They stay behind when the screen changes; all others travel. */
 const SCREEN_KEYS: readonly Key[] = [
   "focus",
+  "edge",
+  "cmp",
   "view",
   "q",
   "sort",
+  "live",
+  "box",
+  "op",
   "s",
+  "sub",
+  "errors",
+  "by",
   "find",
   "match",
   "z",
@@ -131,16 +157,29 @@ export function queryText(search: URLSearchParams): string {
 export type Route =
   | { screen: "home" | "map" | "traces" | "setup" | "go" }
   | { screen: "trace"; id: string }
+  | { screen: "service"; name: string }
   | { screen: "unknown"; path: string };
 
 export function parseRoute(path: string): Route {
   const [first = "", second = "", ...rest] = path.split("/").filter((p) => p !== "");
   if (first === "") return { screen: "home" };
   if (first === "t" && second !== "" && rest.length === 0) {
-    return { screen: "trace", id: decodeURIComponent(second) };
+    return { screen: "trace", id: decoded(second) };
+  }
+  if (first === "services" && second !== "" && rest.length === 0) {
+    return { screen: "service", name: decoded(second) };
   }
   const plain = (["map", "traces", "setup", "go"] as const).find((s) => s === first);
   return plain && second === "" ? { screen: plain } : { screen: "unknown", path };
+}
+
+/** A segment of the path as text; one that is wrongly encoded stays as it is. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
 }
 
 /** A moment of the URL as the API wants it: milliseconds become nanoseconds. */

@@ -102,9 +102,9 @@ function drawName(
 ): void {
   const { tree, palette } = scene;
   const middle = y + ROW / 2;
-  const depth = at(tree.depth, row);
+  const depth = at(tree.depth, row) - frame.depth;
   const x = caretX(depth);
-  drawGuides(ctx, scene, row, y);
+  drawGuides(ctx, scene, row, depth, y);
   const size = at(tree.size, row);
   if (size > 1) drawCaret(ctx, x, middle, scene.open[row] === 1, palette.ink2);
   ctx.save();
@@ -154,10 +154,10 @@ function drawGuides(
   ctx: CanvasRenderingContext2D,
   { tree, palette }: Scene,
   row: number,
+  depth: number,
   y: number,
 ): void {
-  const depth = at(tree.depth, row);
-  if (depth === 0) return;
+  if (depth <= 0) return;
   ctx.fillStyle = palette.line2;
   for (let up = row, level = depth; level > 0; level--) {
     const goesOn = at(tree.last, up) === 0;

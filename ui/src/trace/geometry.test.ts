@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { clampZoom, labelPlace, namesWidth, shownRange, timeX, zoomAt } from "./geometry";
 
-const frame = { width: 1000, names: 300, zoom: [0, 1] as const };
+const frame = { width: 1000, names: 300, depth: 0, zoom: [0, 1] as const };
 
 test("the whole trace fills the time column", () => {
   expect(timeX(frame, 100, 0)).toBe(312);

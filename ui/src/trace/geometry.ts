@@ -10,6 +10,8 @@ const PAD = 16;
 /** The shown part of the trace as two shares, and the columns of the page. */
 export interface Frame {
   readonly width: number;
+  /** The depth of the topmost row: only a subtree may be shown. */
+  readonly depth: number;
   readonly names: number;
   readonly zoom: readonly [number, number];
 }

@@ -1,5 +1,5 @@
 /** Which rows are to be seen: folding and finding. Pure; the component keeps the state. */
-import { at, isPlaceholder, nameOf, serviceOf, type TraceTree } from "./tree";
+import { at, isPlaceholder, nameOf, orderOf, serviceOf, type TraceTree } from "./tree";
 
 /** Above this many spans a trace opens folded, but for what failed or was waited for. */
 export const SMART_FOLD_ABOVE = 400;
@@ -26,11 +26,21 @@ export function reveal(tree: TraceTree, open: Open, row: number): Open {
   return next;
 }
 
-/** The rows to draw, in order. With `kept`, only those (a find that filters); folding is ignored then. */
-export function visibleRows(tree: TraceTree, open: Open, kept: Uint8Array | null): Int32Array {
-  const out = new Int32Array(tree.preorder.length);
+/**
+ * The rows to draw, in order. With `kept`, only those (a find that filters); folding is ignored then.
+ * With `top`, only that row and what is beneath it.
+ */
+export function visibleRows(
+  tree: TraceTree,
+  open: Open,
+  kept: Uint8Array | null,
+  top = -1,
+): Int32Array {
+  const first = top < 0 ? 0 : orderOf(tree, top);
+  const end = top < 0 ? tree.preorder.length : first + at(tree.size, top);
+  const out = new Int32Array(end - first);
   let written = 0;
-  for (let i = 0; i < tree.preorder.length; ) {
+  for (let i = first; i < end; ) {
     const row = at(tree.preorder, i);
     if (kept) {
       if (kept[row]) out[written++] = row;
@@ -43,8 +53,15 @@ export function visibleRows(tree: TraceTree, open: Open, kept: Uint8Array | null
   return out.subarray(0, written);
 }
 
-/** The rows whose service, name, status message or id holds the text, in the order of the tree. */
-export function findRows(tree: TraceTree, text: string): number[] {
+/**
+ * The rows whose service, name, status message or id holds the text, in the order of the tree; with
+ * `texts`, also those whose attributes do: `key=value`, a line each, in lower case, by span id.
+ */
+export function findRows(
+  tree: TraceTree,
+  text: string,
+  texts: ReadonlyMap<string, string> | null = null,
+): number[] {
   const wanted = text.trim().toLowerCase();
   if (wanted === "") return [];
   const serviceHit = tree.view.services.map((s) => s.toLowerCase().includes(wanted));
@@ -57,7 +74,8 @@ export function findRows(tree: TraceTree, text: string): number[] {
       serviceHit[service[row] ?? -1] ||
       nameHit[name[row] ?? -1] ||
       statusMessage[row]?.toLowerCase().includes(wanted) ||
-      spanId[row] === wanted;
+      spanId[row] === wanted ||
+      texts?.get(spanId[row] ?? "")?.includes(wanted);
     if (hit) hits.push(row);
   }
   return hits;

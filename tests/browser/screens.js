@@ -1,0 +1,234 @@
+// Every screen with a shop of some sixty services and a trace of 20 000 spans: what it is for works,
+// and axe finds nothing, in either theme.
+import assert from "node:assert/strict";
+import { violations } from "./axe.js";
+import { sendShop, sendTrace } from "./systems.js";
+
+const ENV = "env=production";
+
+/** The screens that are looked at: a name, an address, and what must be there first. */
+export function screens(big, failing) {
+  return [
+    ["map", `/map?${ENV}`, (page) => page.getByRole("button", { name: /^payments service/ }).waitFor()],
+    ["map-focus", `/map?${ENV}&focus=payments`, (page) => page.getByRole("heading", { name: "payments" }).waitFor()],
+    ["map-table", `/map?${ENV}&view=table`, (page) => page.getByRole("table").first().waitFor()],
+    ["traces", `/traces?${ENV}`, (page) => page.getByRole("table").waitFor()],
+    ["traces-table", `/traces?${ENV}&view=table`, (page) => page.getByRole("table").waitFor()],
+    ["traces-empty", `/traces?${ENV}&q=service+%3D+%22chekout%22`, (page) => page.getByText("did you mean").waitFor()],
+    ["trace", `/t/${big}`, (page) => page.getByRole("heading", { name: "Resource" }).waitFor()],
+    ["trace-flame", `/t/${big}?view=flame`, (page) => page.getByRole("img").waitFor()],
+    ["trace-map", `/t/${failing}?view=graph`, (page) => page.getByRole("button", { name: / service / }).first().waitFor()],
+    ["trace-spans", `/t/${big}?view=spans`, (page) => page.getByRole("region", { name: "Span table" }).waitFor()],
+    ["trace-logs", `/t/${failing}?view=logs`, (page) => page.getByRole("region", { name: "Logs" }).waitFor()],
+    ["service", `/services/payments?${ENV}`, (page) => page.getByRole("table").first().waitFor()],
+    ["setup", "/setup", (page) => page.getByText("spans received").waitFor()],
+    ["unknown", "/nowhere", (page) => page.getByText("There is no such page").waitFor()],
+  ];
+}
+
+/** Sends both systems and waits until they can be found. */
+export async function sendSystems(server, options = {}) {
+  await sendShop(server.url, options);
+  const big = await sendTrace(server.url, { count: 20_000, ...options });
+  const q = encodeURIComponent('service = "payments" and status = error');
+  const { traces } = await server.json(`/api/v1/search?q=${q}&from=-1h&environment=production&limit=50`);
+  const failing = traces.toSorted((a, b) => b.spanCount - a.spanCount)[0];
+  return { big, failing: failing.traceId };
+}
+
+export async function walkScreens({ page, server, step }) {
+  const { big, failing } = await sendSystems(server);
+  const open = (path) => page.goto(`${server.url}${path}`);
+  const panel = () => page.getByRole("complementary", { name: "Selected span" });
+  const row = (name) => page.getByRole("treegrid").getByRole("row", { name });
+
+  await step("a large trace opens on its first failing leaf, the rest folded", async () => {
+    await open(`/t/${big}`);
+    await panel().getByText("PaymentDeclinedError").first().waitFor();
+    const rows = Number(await page.getByRole("treegrid").getAttribute("aria-rowcount"));
+    assert.ok(rows > 10 && rows < 400, `${rows} rows`);
+    await page.getByRole("button", { name: "Unfold all" }).click();
+    await page.locator('[role=treegrid][aria-rowcount="20000"]').waitFor();
+  });
+
+  await step("e goes on to the next failure, o shows one subtree alone", async () => {
+    await open(`/t/${big}`);
+    await panel().getByText("PaymentDeclinedError").first().waitFor();
+    const first = new URL(page.url()).searchParams.get("s");
+    await page.keyboard.press("e");
+    await page.waitForURL((url) => url.searchParams.get("s") !== first);
+    await page.keyboard.press("[");
+    await panel().getByRole("heading", { name: "Payments.charge" }).waitFor();
+    await page.keyboard.press("o");
+    await page.locator('[role=treegrid][aria-rowcount="4"]').waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByText("Only payments Payments.charge").waitFor({ state: "detached" });
+  });
+
+  await step("find looks into attributes, and filters when told to", async () => {
+    await open(`/t/${failing}`);
+    await page.keyboard.press("/");
+    await page.keyboard.type("db.namespace=payments-db");
+    await page.getByRole("status").getByText(/of [1-9]/).waitFor();
+    await page.getByRole("button", { name: "Only these" }).click();
+    await row("SELECT payments-db").or(row("INSERT payments-db")).first().waitFor();
+    assert.equal(await row("GET cart-redis").count(), 0);
+  });
+
+  await step("the tabs show flame graph, map, span table and logs of the trace", async () => {
+    await open(`/t/${failing}`);
+    await page.getByRole("treegrid").getByRole("row").first().waitFor();
+    await page.keyboard.press("f");
+    await page.getByRole("img", { name: /as a flame graph/ }).waitFor();
+    await page.getByRole("tab", { name: "Map" }).click();
+    await page.getByRole("button", { name: /^payments service/ }).waitFor();
+    await page.getByRole("tab", { name: "Span table" }).click();
+    const line = page.getByRole("region", { name: "Span table" }).getByRole("button", { name: /payments/ });
+    await line.first().click();
+    await page.getByRole("tab", { name: "Logs" }).click();
+    await page.getByRole("tab", { name: "Waterfall" }).click();
+    await page.keyboard.press("Escape");
+  });
+
+  await step("a trace is copied as Markdown with its finding and ids", async () => {
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await open(`/t/${big}`);
+    await page.getByRole("button", { name: "Copy this trace" }).click();
+    await page.getByRole("button", { name: "As Markdown, the finding first" }).click();
+    const text = await page.evaluate(() => navigator.clipboard.readText());
+    assert.match(text, /POST \/checkout\*\*: 4\.82 s, 20,000 spans/);
+    assert.ok(text.includes(big) && text.includes("503 Service Unavailable"), text);
+  });
+
+  await step("the query box completes fields, operators and values", async () => {
+    await open(`/traces?${ENV}`);
+    await page.getByRole("table").waitFor();
+    await page.keyboard.press("/");
+    const option = (name) => page.getByRole("option", { name });
+    await option(/^service/).first().waitFor();
+    // A list that is about to be replaced takes no click: what no longer fits must have gone.
+    await page.keyboard.type("serv");
+    await option(/^kind/).waitFor({ state: "detached" });
+    await option(/^service/).first().click();
+    await option(/^=/).first().click();
+    await option(/^api-gateway/).waitFor();
+    await page.keyboard.type("paym");
+    await option(/^api-gateway/).waitFor({ state: "detached" });
+    await option(/^payments/).first().click();
+    await option("and", { exact: true }).first().waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Search", exact: true }).click();
+    await page.waitForURL((url) => url.searchParams.get("q") === 'service = "payments"');
+  });
+
+  await step("a facet narrows the search, and a box says what is different in it", async () => {
+    await open(`/traces?${ENV}`);
+    const facets = page.getByRole("complementary", { name: "What these traces have in common" });
+    const chart = await page.locator(".chart").boundingBox();
+    await page.mouse.move(chart.x + 20, chart.y + 12);
+    await page.mouse.down();
+    await page.mouse.move(chart.x + chart.width - 20, chart.y + 50, { steps: 4 });
+    await page.mouse.up();
+    await page.getByRole("region", { name: "The box in the chart" }).getByText(/What is different/).waitFor();
+    await page.keyboard.press("Escape");
+    await facets.getByRole("link", { name: /with errors/ }).last().click();
+    await page.waitForURL((url) => /status (!=|=) error/.test(url.searchParams.get("q") ?? ""));
+  });
+
+  await step("an empty result names the clause at fault and what was meant", async () => {
+    await open(`/traces?${ENV}&q=${encodeURIComponent('service = "chekout" and duration > 1ns')}`);
+    await page.getByText("matches nothing, even alone").waitFor();
+    await page.getByRole("link", { name: 'service = "checkout"' }).click();
+    await page.getByRole("table").waitFor();
+  });
+
+  await step("a live list shows what arrives", async () => {
+    await open(`/traces?${ENV}&live=1`);
+    await page.getByRole("table").waitFor();
+    const { ids } = await sendShop(server.url, { traces: 1, seed: Date.now(), minutes: 0 });
+    await page.locator(`a[href*="${ids[0]}"]`).waitFor();
+  });
+
+  await step("the map focuses a service, shows a call and compares with an earlier time", async () => {
+    await open(`/map?${ENV}`);
+    await page.getByRole("button", { name: /^checkout service/ }).click();
+    const side = page.getByRole("complementary", { name: "checkout" });
+    await side.getByText("Called by").waitFor();
+    await side.getByTitle("Show this call").first().click();
+    await page.getByRole("complementary", { name: / to checkout| to payments|checkout to / }).waitFor();
+    await page.getByRole("button", { name: "Compare: off" }).click();
+    await page.getByRole("button", { name: "Compare: 1 h earlier" }).click();
+    await page.getByText(/vs 1 h ago/).first().waitFor();
+  });
+
+  await step("cards keep their places when a service joins", async () => {
+    const place = () =>
+      page.getByRole("button", { name: /^payments service/ }).evaluate((card) => card.style.transform);
+    await open(`/map?${ENV}`);
+    await page.getByRole("button", { name: /^payments service/ }).waitFor();
+    const before = await place();
+    const now = BigInt(Date.now()) * 1_000_000n;
+    await fetch(`${server.url}/v1/traces`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(newcomer(now)),
+    });
+    await page.getByRole("button", { name: "Load again" }).click();
+    await page.getByRole("button", { name: /^newcomer service/ }).waitFor();
+    assert.equal(await place(), before);
+  });
+
+  await step("a service has a page of its own", async () => {
+    await open(`/services/payments?${ENV}`);
+    await page.getByRole("link", { name: "POST /charge" }).click();
+    await page.getByRole("heading", { name: /Traces with POST \/charge/ }).waitFor();
+  });
+
+  await step("anything pasted to /go opens", async () => {
+    await open(`/go?x=${encodeURIComponent(`traceparent: 00-${big}-00f067aa0ba902b7-01`)}`);
+    await page.waitForURL(`**/t/${big}*`);
+    await open(`/go?x=${encodeURIComponent("status = error")}`);
+    await page.waitForURL((url) => url.pathname === "/traces" && url.searchParams.get("q") === "status = error");
+  });
+
+  for (const theme of ["light", "dark"]) {
+    for (const [name, path, ready] of screens(big, failing)) {
+      await step(`axe finds nothing on ${name}, ${theme}`, async () => {
+        await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+        await open(path);
+        await ready(page);
+        assert.deepEqual(await violations(page), []);
+      });
+    }
+  }
+}
+
+/** One span of a service that was not there before. */
+function newcomer(now) {
+  return {
+    resourceSpans: [
+      {
+        resource: {
+          attributes: [
+            { key: "service.name", value: { stringValue: "newcomer" } },
+            { key: "deployment.environment.name", value: { stringValue: "production" } },
+          ],
+        },
+        scopeSpans: [
+          {
+            spans: [
+              {
+                traceId: "11111111111111111111111111111112",
+                spanId: "1111111111111112",
+                name: "GET /new",
+                kind: 2,
+                startTimeUnixNano: String(now - 2_000_000n),
+                endTimeUnixNano: String(now),
+              },
+            ],
+          },
+        ],
+      },
+    ],
+  };
+}

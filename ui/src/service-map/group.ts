@@ -1,0 +1,80 @@
+/**
+ * A smaller map of the same system: names made short, services of one family made one card. Pure.
+ */
+import type { MapEdge, MapNode, ServiceMap } from "../api/types";
+
+/** From this many nodes that would be cards on, a map opens grouped. */
+export const GROUP_ABOVE = 150;
+
+/**
+ * The map with `orders-db` for `orders-db@orders-db.internal`, where no other node is called so:
+ * the host is of interest only when there are two.
+ */
+export function withShortNames(map: ServiceMap): ServiceMap {
+  const short = (name: string) => name.split("@")[0] || name;
+  const taken = new Map<string, number>();
+  for (const { name } of map.nodes) taken.set(short(name), (taken.get(short(name)) ?? 0) + 1);
+  return {
+    ...map,
+    nodes: map.nodes.map((n) =>
+      taken.get(short(n.name)) === 1 ? { ...n, name: short(n.name) } : n,
+    ),
+  };
+}
+
+/** What comes before the first `-`, `.`, `_` or `/`: teams name their services so. */
+const prefix = (name: string) => name.split(/[-._/]/)[0] ?? name;
+
+/** One card for each family of services with the same prefix; families of one stay as they are. */
+export function grouped(map: ServiceMap): ServiceMap {
+  const families = new Map<string, MapNode[]>();
+  for (const node of map.nodes) {
+    if (node.kind !== "service") continue;
+    families.set(prefix(node.name), [...(families.get(prefix(node.name)) ?? []), node]);
+  }
+  const groupOf = new Map<string, string>();
+  const groups: MapNode[] = [];
+  for (const [name, members] of families) {
+    if (members.length < 2) continue;
+    const id = `group:${name}`;
+    for (const { id: member } of members) groupOf.set(member, id);
+    groups.push({ ...merged(members), id, name: `${name}-* (${members.length})` } as MapNode);
+  }
+  const end = (id: string) => groupOf.get(id) ?? id;
+  const edges = new Map<string, MapEdge[]>();
+  for (const edge of map.edges) {
+    const [from, to] = [end(edge.from), end(edge.to)];
+    if (from === to) continue;
+    const key = `${from}\n${to}\n${edge.kind}`;
+    edges.set(key, [...(edges.get(key) ?? []), { ...edge, from, to }]);
+  }
+  return {
+    ...map,
+    nodes: [...groups, ...map.nodes.filter((n) => !groupOf.has(n.id))],
+    edges: [...edges.values()].map(
+      (same) =>
+        ({ ...merged(same), evidence: [...new Set(same.flatMap((e) => e.evidence))] }) as MapEdge,
+    ),
+  };
+}
+
+/** Counts add up. Percentiles do not: the greatest stands for all, so nothing slow is hidden. */
+function merged<T extends MapNode | MapEdge>(items: readonly T[]): T {
+  const sum = (of: (item: T) => number) => items.reduce((all, item) => all + of(item), 0);
+  const most = (of: (item: T) => number) => Math.max(...items.map(of));
+  return {
+    ...(items[0] as T),
+    requests: sum((i) => i.requests),
+    errors: sum((i) => i.errors),
+    p50Nano: most((i) => i.p50Nano),
+    p95Nano: most((i) => i.p95Nano),
+    p99Nano: most((i) => i.p99Nano),
+  };
+}
+
+/** The members of a group's card, by the card's id; empty for any other node. */
+export function members(map: ServiceMap, id: string): MapNode[] {
+  if (!id.startsWith("group:")) return [];
+  const name = id.slice("group:".length);
+  return map.nodes.filter((n) => n.kind === "service" && prefix(n.name) === name);
+}
