@@ -59,58 +59,12 @@ impl<S: Source> Walk<'_, S> {
                 if found.is_empty() {
                     self.note_lost(at.trace, holder, &keys);
                 }
-<<<<<<< HEAD
-                let surest = edges.iter().map(|edge| edge.confidence_permille).max().unwrap_or(0);
-                for edge in edges {
-                    let is_sure = edge.confidence_permille == surest
-                        && surest >= self.budget.confidence_permille_min;
-                    let turn = self.turn(&edge);
-                    let repeats = at.way.iter().filter(|earlier| **earlier == turn).count();
-                    let reason = if !is_sure {
-                        None
-                    } else if repeats >= self.budget.repeats_max {
-                        Some(Limit::Loop)
-                    } else if at.hops >= self.budget.depth_max {
-                        Some(Limit::Depth)
-                    } else if at.counts || !next.is_empty() && branches >= self.budget.origins_max {
-                        Some(Limit::Origins)
-                    } else {
-                        self.no_room(edge.from.0)
-                    };
-                    if let Some(reason) = reason {
-                        self.group(at.trace, edge, reason);
-                        continue;
-                    }
-                    let (trace, span) = edge.from;
-                    let goes_on = is_sure && self.load(trace)?;
-                    let row = self
-                        .known(trace)
-                        .filter(|_| goes_on)
-                        .and_then(|loaded| loaded.holder(span, edge.key, Direction::Out));
-                    if let Some(row) = row {
-                        let mut way = at.way.clone();
-                        way.push(turn);
-                        let out = Some(edge.key);
-                        branches += usize::from(!next.is_empty());
-                        next.push(Up { trace, row, out, hops: at.hops + 1, way, counts: false });
-                    }
-                    let step = Step {
-                        hops: hops - 1,
-                        share,
-                        shared_by: count.max(1),
-                        followed: row.is_some(),
-                        edge,
-                    };
-                    self.steps.entry(step.edge.id).or_insert(step);
-                }
-=======
                 // Of several producers only those that are as sure as the surest.
                 let surest = found.iter().map(|edge| edge.confidence_permille).max();
                 edges.extend(found.into_iter().map(|edge| {
                     let is_surest = Some(edge.confidence_permille) == surest;
                     (edge, is_surest)
                 }));
->>>>>>> stitch
             }
             if edges.is_empty() {
                 self.note_origin(&at);
@@ -267,15 +221,10 @@ impl<S: Source> Walk<'_, S> {
         };
         let own: Vec<ReceiptAt> = outs.iter().filter_map(held).collect();
         let mut ins = self.far_ends(&own)?;
-<<<<<<< HEAD
-        let mut keys: Vec<MessageKey> =
-            own.iter().filter(|at| at.receipt.carrier != Carrier::Link).map(|at| at.key).collect();
-=======
         let keys: Vec<MessageKey> =
             own.iter().filter(|at| at.receipt.carrier != Carrier::Link).map(|at| at.key).collect();
         let places: AHashMap<MessageKey, usize> =
             keys.iter().enumerate().rev().map(|(place, key)| (*key, place)).collect();
->>>>>>> stitch
         let mut sent = own.clone();
         let mut wanted: AHashSet<MessageKey> = own.iter().map(|at| at.key).collect();
         if !linked.is_empty() {
@@ -391,11 +340,7 @@ impl<S: Source> Walk<'_, S> {
                 *counts.entry(to).or_insert(0_usize) += 1;
             }
         }
-<<<<<<< HEAD
-        for ((carrier, resource), messages) in counts {
-=======
         for ((carrier, resource), messages) in counts.into_iter().take(UNREAD_MAX) {
->>>>>>> stitch
             self.gaps.insert(Gap::ConsumerNotFound {
                 trace_id: trace,
                 carrier,
