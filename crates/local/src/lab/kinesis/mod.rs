@@ -66,12 +66,10 @@ pub(super) async fn follow(
         if variant == Variant::Both {
             for function in FUNCTIONS {
                 let said = sls(ground, "manual", &["deploy", "-f", function], say).await?;
-                report.check(
-                    say,
-                    &format!("only the code of {function} is deployed again"),
-                    said.contains("Function code deployed"),
-                    last_line(&said),
-                );
+                let line = said.lines().find(|line| line.contains("Function code deployed"));
+                let what = format!("only the code of {function} is deployed again");
+                let seen = line.map_or_else(|| last_line(&said), |line| line.trim().to_owned());
+                report.check(say, &what, line.is_some(), seen);
             }
         } else {
             deploy(ground, "manual", say).await?;
@@ -195,13 +193,9 @@ async fn traffic<'a>(
 }
 
 /// Waits until a function's log has a call with this word, to its end. A reader would ask again and again.
-async fn logged(
-    ground: &Ground,
-    prefix: &str,
-    function: &str,
-    word: &str,
-) -> Result<(), LabError> {
-    let asked = json!({ "logGroupName": format!("/aws/lambda/{prefix}-lambda-lab-dev-{function}") });
+async fn logged(ground: &Ground, prefix: &str, function: &str, word: &str) -> Result<(), LabError> {
+    let asked =
+        json!({ "logGroupName": format!("/aws/lambda/{prefix}-lambda-lab-dev-{function}") });
     let headers = [
         ("content-type", "application/x-amz-json-1.1"),
         ("x-amz-target", "Logs_20140328.FilterLogEvents"),

@@ -65,7 +65,8 @@ pub(super) async fn automatic(
         .until(async |watch| {
             let journey = watch.ask(&format!("journeys/{first}")).await?;
             let joins = list(&journey, "joins").iter();
-            Ok(joins.filter(|join| text(join, "carrier") == "kinesis").cloned().next())
+            let mut joins = joins.filter(|join| text(join, "carrier") == "kinesis");
+            Ok(joins.next().cloned())
         })
         .await?;
     let joined = join.as_ref().is_some_and(|join| {

@@ -45,7 +45,6 @@ impl Cloud {
     /// Makes table, topic and function. What is there already stays as it is.
     pub(super) async fn set_up(
         &self,
-        prefix: &str,
         function: &str,
         zip_base64: &str,
     ) -> Result<Settings, LabError> {
@@ -54,7 +53,7 @@ impl Cloud {
             "AttributeDefinitions": [{ "AttributeName": "email", "AttributeType": "S" }],
             "KeySchema": [{ "AttributeName": "email", "KeyType": "HASH" }],
         });
-        unless_taken(self.dynamodb("CreateTable", &table).await?)?;
+        unless_taken(&self.dynamodb("CreateTable", &table).await?)?;
         let topic = self.sns(&[("Action", "CreateTopic"), ("Name", TOPIC)]).await?;
         let arn =
             between(&topic.body, "<TopicArn>", "</TopicArn>").ok_or_else(|| topic.unexpected())?;
@@ -62,9 +61,8 @@ impl Cloud {
             "FunctionName": function, "Runtime": "nodejs20.x", "Handler": "index.handler", "Timeout": 10,
             "Role": "arn:aws:iam::000000000000:role/signup",
             "Code": { "ZipFile": zip_base64 },
-            "Tags": { "prefix": prefix },
         });
-        unless_taken(self.lambda("POST", "", &made).await?)?;
+        unless_taken(&self.lambda("POST", "", &made).await?)?;
         // Also when it was there: its table and topic may have been others.
         let variables = json!({ "TABLE_NAME": TABLE, "TOPIC_ARN": arn });
         let environment = json!({ "Environment": { "Variables": variables } });
@@ -136,7 +134,7 @@ fn scope(service: &str) -> String {
     )
 }
 
-fn unless_taken(answer: Answer) -> Result<(), LabError> {
+fn unless_taken(answer: &Answer) -> Result<(), LabError> {
     let taken = answer.status == 409 || answer.body.contains(TABLE_TAKEN);
     if taken || (200..300).contains(&answer.status) { Ok(()) } else { Err(answer.unexpected()) }
 }

@@ -45,7 +45,7 @@ pub(super) async fn follow(
     let zip = cloud::zipped(function).await?;
     ground.deployed = true;
     let cloud = Cloud::new(&ground.endpoint);
-    let settings = cloud.set_up(&options.prefix, FUNCTION, &zip).await?;
+    let settings = cloud.set_up(FUNCTION, &zip).await?;
     say.say(Line::Command(&format!(
         "aws lambda update-function-code --function-name {FUNCTION} --zip-file fileb://lambda.zip"
     )));
