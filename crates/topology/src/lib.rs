@@ -5,6 +5,7 @@
 //! May touch:  `model`, `context`. Never: disk, network, clock, protocol words.
 
 mod codec;
+pub mod doctor;
 mod host;
 mod keys;
 mod kind;
