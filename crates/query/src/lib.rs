@@ -6,6 +6,7 @@
 
 mod ast;
 mod deliveries;
+mod diagnosis;
 mod engine;
 mod error;
 mod eval;
@@ -27,6 +28,7 @@ pub use ast::{
     AttrScope, CompareOp, Expr, FILTER_DEPTH_MAX, Field, LIMIT_MAX, Literal, Order, Query,
 };
 pub use deliveries::{Delivery, DeliveryKey, deliveries};
+pub use diagnosis::diagnose;
 pub use error::{QueryError, RunError};
 pub use journeys::{Stored, journey, note_ids};
 pub use native::parse;

@@ -1,6 +1,7 @@
 //! One file a command. Each asks, then prints.
 
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod journey;

@@ -7,6 +7,7 @@
 #![expect(unused_qualifications, reason = "utoipa's macros name parameters by their whole path")]
 
 mod attributes;
+mod doctor;
 mod error;
 mod extract;
 mod journeys;
@@ -78,6 +79,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(services::operations))
         .routes(routes!(attributes::keys))
         .routes(routes!(attributes::values))
+        .routes(routes!(doctor::doctor))
         .routes(routes!(journeys::journey))
         .routes(routes!(receipts::post))
         .routes(routes!(status::rejected))
