@@ -41,7 +41,7 @@ pub(super) fn find<S: Source>(
     receipts.complete(source)?;
     let mut edges = joins(&receipts.outs, &receipts.ins).edges;
     // Newest first, so that the newest pairs are those that are read whole.
-    edges.sort_by_key(|edge| {
+    edges.sort_by_cached_key(|edge| {
         let start = receipts.ends(edge).map(|(_, to)| to.start_unix_nano);
         std::cmp::Reverse((start, edge.id))
     });
@@ -81,7 +81,6 @@ pub(super) fn find<S: Source>(
             formats: Vec::new(),
         });
     }
-    cases.truncated |= reader.left == 0;
     Ok(explained)
 }
 

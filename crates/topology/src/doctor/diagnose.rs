@@ -28,7 +28,8 @@ pub struct Options {
     pub spans_max: usize,
     /// Messages whose other holders are asked for.
     pub keys_max: usize,
-    /// Traces that are read beside those given, by each of the two rules that do.
+    /// Traces that are read beside those given, by each of the two rules that do: the other side
+    /// of the newest messages, to show it, and the short form of the newest ids.
     pub traces_read_max: usize,
     /// Findings that are given.
     pub findings_max: usize,

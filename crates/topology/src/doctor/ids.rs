@@ -64,7 +64,7 @@ pub(super) fn rewritten<'b>(corpus: &'b Corpus<'b>, cases: &mut Cases) -> AHashS
 }
 
 /// Traces of one request with the upper half of the id in one and zeros in the other, where no
-/// parent says it. The source is asked for the short form of what looks unanswered.
+/// parent says it. The source is asked for the short form of the newest that look unanswered.
 ///
 /// # Errors
 ///
@@ -122,7 +122,6 @@ pub(super) fn truncated<'b, S: Source>(
             continue;
         }
         if left == 0 {
-            cases.truncated = true;
             break;
         }
         left -= 1;

@@ -3,8 +3,8 @@
 //! A trace that is cut in two looks whole in each half. What was lost shows only where two traces
 //! are held against each other: a call that nobody answered beside a root that answers such calls,
 //! a message that two traces name, ids that differ by a known damage. Each rule is a function
-//! from what was [`corpus::Corpus`] to [`case::Case`]s; [`diagnose`] makes a [`Finding`] of all
-//! cases of one kind and hop, with the good cases of that hop against them.
+//! from all spans to cases; [`diagnose`] makes a [`Finding`] of the cases of one kind and hop, with
+//! the good cases of that hop against them.
 
 mod broker_fixes;
 mod brokers;

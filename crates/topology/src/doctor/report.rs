@@ -13,7 +13,7 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What it was found in.
     pub looked_at: LookedAt,
-    /// Whether a limit left something out: traces, spans, questions to the source or findings.
+    /// Whether a limit left out traces, spans, messages or findings.
     pub truncated: bool,
 }
 
