@@ -74,6 +74,10 @@ pub fn deliveries(
                 let (Direction::In, Some(resource)) = (receipt.direction, &receipt.resource) else {
                     continue;
                 };
+                // An invocation is what its function is, and no queue.
+                if receipt.carrier == Carrier::Lambda {
+                    continue;
+                }
                 let key = (receipt.carrier, resource.clone(), at.service.to_string());
                 let delivery = found.entry(key).or_default();
                 delivery.messages += 1;

@@ -179,3 +179,36 @@ fn a_bad_receipt_costs_only_itself() {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
 }
+
+#[test]
+fn the_doctor_names_the_stream_that_lost_the_context() {
+    let server = TestServer::start();
+    let mut spans = Vec::new();
+    for number in 0..4_u64 {
+        let message = format!("kinesis|us-east-1|orders|4959{number}");
+        let start = *NOW - 600_000_000_000 + number as i64 * 1_000_000_000;
+        let sent = span("put").in_trace(u128::from(100 + number)).id(100 + number);
+        let sent = sent.service("shop").kind(SpanKind::Producer).at(start).lasting(1_000_000);
+        let taken = span("take").in_trace(u128::from(200 + number)).id(200 + number);
+        let taken = taken.service("store").kind(SpanKind::Consumer).at(start + 50_000_000);
+        spans.push(sent.attr("stitch.out", message.clone()));
+        spans.push(taken.lasting(1_000_000).attr("stitch.in", message));
+    }
+    assert_eq!(server.get("/api/v1/doctor").json()["findings"], json!([]));
+    send(&server, &spans);
+    let report = server.get("/api/v1/doctor").json();
+    let finding = &report["findings"][0];
+    assert_eq!(
+        (&finding["kind"], &finding["count"]),
+        (&json!("lost_at_broker"), &json!(4)),
+        "{report:#}"
+    );
+    let hop = json!({ "from": "shop", "to": "store", "over": "kinesis", "resource": "orders" });
+    assert_eq!(finding["hop"], hop);
+    assert_eq!(finding["state"], "open");
+    assert!(!finding["fix"][0]["code"].as_str().unwrap().is_empty());
+    assert_eq!(report["lookedAt"], json!({ "traces": 8, "spans": 8 }));
+    let elsewhere = server.get("/api/v1/doctor?environment=other").json();
+    assert_eq!(elsewhere["findings"], json!([]));
+    assert_eq!(server.get("/api/v1/doctor?from=when").status, 400);
+}

@@ -1,8 +1,9 @@
 //! Messages that two traces name: they carried no context.
 //!
 //! In:   the receipts of the spans that are looked at, and who else holds the same messages.
-//! Out:  a case for each message whose consumer neither lies in its producer's trace nor links
-//!       to it; a good case for each that links. A request that both sides name is a message too.
+//! Out:  a case for each message whose consumer neither lies in its producer's trace, nor links to
+//!       it, nor has spans of its own there; a good case for each that does. A request that both
+//!       sides name is a message too.
 
 use ahash::{AHashMap, AHashSet};
 use throughline_model::{SpanBatch, SpanRef, TraceId};
@@ -53,6 +54,10 @@ pub(super) fn find<S: Source>(
         let (at, service) = (to.start_unix_nano, (from.service.clone(), to.service.clone()));
         let linked =
             edge.class == Class::Explicit || receipts.links.contains(&(edge.to.0, edge.from.0));
+        // Who takes the context out of a record by hand goes on in the producer's trace, while the
+        // function's own span keeps a trace of its own.
+        let goes_on = service.0 != service.1 && receipts.at_home(edge.from.0, &service.1);
+        let linked = linked || goes_on;
         if linked && edge.from.0 != edge.to.0 {
             good.add(&service.0, &service.1, Way::Message, at);
         }
@@ -95,6 +100,8 @@ struct Receipts {
     ins: Vec<ReceiptAt>,
     /// Which trace links to which.
     links: AHashSet<(TraceId, TraceId)>,
+    /// Which services have spans in which traces that are looked at.
+    services: AHashMap<TraceId, AHashSet<String>>,
     /// Holders by span and message, with the direction.
     known: AHashMap<(SpanAt, MessageKey, Direction), Holder>,
     truncated: bool,
@@ -113,6 +120,7 @@ impl Receipts {
             outs: Vec::new(),
             ins: Vec::new(),
             links: AHashSet::new(),
+            services: AHashMap::new(),
             known: AHashMap::new(),
             truncated: false,
         };
@@ -120,6 +128,7 @@ impl Receipts {
         for batch in &corpus.batches {
             let reader = ReceiptReader::new(batch);
             for row in 0..batch.len() {
+                receipts.see(batch.span(row));
                 for link in batch.span(row).links() {
                     receipts.links.insert((batch.span(row).trace_id(), link.trace_id()));
                 }
@@ -139,6 +148,19 @@ impl Receipts {
             receipts.push(at);
         }
         receipts
+    }
+
+    fn see(&mut self, span: SpanRef<'_>) {
+        let services = self.services.entry(span.trace_id()).or_default();
+        let service = span.resource().service();
+        if !services.contains(service) {
+            services.insert(service.to_owned());
+        }
+    }
+
+    /// Whether a service has spans in a trace.
+    fn at_home(&self, trace: TraceId, service: &str) -> bool {
+        self.services.get(&trace).is_some_and(|services| services.contains(service))
     }
 
     fn push(&mut self, at: ReceiptAt) {

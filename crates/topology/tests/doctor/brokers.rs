@@ -118,6 +118,20 @@ fn the_first_good_trace_turns_it_green() {
 }
 
 #[test]
+fn a_consumer_that_takes_the_context_out_by_hand_has_lost_nothing() {
+    // Its function's span stays in a trace of its own, and names the message.
+    let by_hand = |number: u64| {
+        let sent = sent(number, &kinesis(number));
+        let record = span("getRecord").service("consumer-fn").in_trace(trace_number(3, number));
+        let record = record.child_of(&sent).id(5_000_000 + number);
+        let at = START + number as i64 * SECOND + 310 * MILLISECOND;
+        [sent, taken(number, &kinesis(number)), record.at(at).lasting(MILLISECOND)]
+    };
+    let spans: Vec<Span> = (0..5).flat_map(by_hand).collect();
+    assert!(kinds(&spans).is_empty());
+}
+
+#[test]
 fn what_came_a_moment_ago_is_not_judged() {
     let world = World::of(&lost(3));
     assert!(world.report_at(START + 10 * SECOND).findings.is_empty());

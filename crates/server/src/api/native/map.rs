@@ -87,8 +87,7 @@ struct Edge {
     p50_nano: i64,
     p95_nano: i64,
     p99_nano: i64,
-    /// How we know: `parent`, `link`, `inferred`, or `message` when receipts of the newest messages
-    /// are all that tells.
+    /// How we know: `parent`, `link`, `inferred`, and `message` where receipts of messages tell.
     evidence: Vec<&'static str>,
     /// How long the median message waited; only where that was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,12 +196,17 @@ fn add_delivery(
     };
     let services = nodes.iter().filter(|node| node.kind == "service" && node.name == *service);
     let Some(to) = services.map(|node| node.id.clone()).next() else { return };
-    if edges.iter().any(|edge| edge.from == from && edge.to == to) {
-        return;
-    }
     let percentile = |sorted: &[i64], percent: usize| {
         sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied()
     };
+    let wait_p50_nano = percentile(&delivery.waits_nano, 50);
+    let wait_max_nano = delivery.waits_nano.last().copied();
+    if let Some(edge) = edges.iter_mut().find(|edge| edge.from == from && edge.to == to) {
+        // Its spans tell of it too: they count, and only the waits are news.
+        edge.evidence.push("message");
+        (edge.wait_p50_nano, edge.wait_max_nano) = (wait_p50_nano, wait_max_nano);
+        return;
+    }
     let took = |percent| percentile(&delivery.durations_nano, percent).unwrap_or_default();
     edges.push(Edge {
         from,
@@ -214,8 +218,8 @@ fn add_delivery(
         p95_nano: took(95),
         p99_nano: took(99),
         evidence: vec!["message"],
-        wait_p50_nano: percentile(&delivery.waits_nano, 50),
-        wait_max_nano: delivery.waits_nano.last().copied(),
+        wait_p50_nano,
+        wait_max_nano,
     });
 }
 
