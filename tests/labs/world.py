@@ -130,7 +130,8 @@ class Script:
 
     def __init__(self, words, folder, **environment):
         self.process = subprocess.Popen(words, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                                        env={"PATH": os.environ["PATH"], "PORT": "0", **environment})
+                                        env={"PATH": os.environ["PATH"], "PORT": "0",
+                                             "AWS_SDK_JS_SUPPRESS_MAINTENANCE_MODE_MESSAGE": "1", **environment})
         line = self.process.stdout.readline()
         assert "listening on " in line, f"{words} said {line!r}"
         self.url = line.rsplit(" ", 1)[1].strip()

@@ -4,7 +4,7 @@
 //!  [--front-door URL] [--prefix WORD] [--requests N] [--stay]`, where HTTP and OTLP_HTTP are `http://host:port` and
 //! XRAY is `host:port`. Ends with exit code 1 when a promise does not hold; with `--stay`, on Ctrl-C.
 //!
-//! `… --example lab -- cloud HTTP OTLP_HTTP XRAY [--cache DIR]` only opens a front door that knows the labs' layer
+//! `... --example lab -- cloud HTTP OTLP_HTTP XRAY [--cache DIR]` only opens a front door that knows the labs' layer
 //! and runtime, prints its address and the folder of `sls` as a line of JSON, and ends with its standard input.
 
 #![allow(clippy::print_stdout, reason = "a program for people")]
@@ -25,7 +25,9 @@ impl Say for Plain {
             Line::Step(text) => println!("\n== {text}"),
             Line::Command(text) => println!("$ {text}"),
             Line::Output(text) => println!("{}", text.trim_end()),
-            Line::Progress { what, elapsed } => println!("   … {what}, {} s", elapsed.as_secs()),
+            Line::Progress { what, elapsed } => {
+                println!("   \u{2026} {what}, {} s", elapsed.as_secs())
+            }
             Line::Look { text, link } => println!("-> {text}\n   {link}"),
             Line::Checked(check) => {
                 let word = if check.passed { "ok" } else { "NOT" };

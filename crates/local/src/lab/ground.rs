@@ -1,7 +1,8 @@
 //! Where a run happens: a scratch folder, a front door, throughline; and all of it away again at the end.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
 use super::install::{self, Toolbox};
@@ -64,8 +65,8 @@ impl Ground {
                 (running.endpoint(), Some(running))
             }
         };
-        let scratch = cache.join(format!("run-{:x}", ids::random_u64()));
-        fs::create_dir_all(&scratch).map_err(LabError::io(&scratch))?;
+        let scratch = std::env::temp_dir().join(format!("throughline-lab-{:x}", ids::random_u64()));
+        DirBuilder::new().mode(0o700).create(&scratch).map_err(LabError::io(&scratch))?;
         Ok(Self {
             scratch,
             toolbox,

@@ -78,7 +78,7 @@ pub(super) async fn automatic(
             let (class, key) = (text(&join, "class"), text(&join, "key"));
             let to = text(&join, "toTraceId");
             format!(
-                "{first} → {to} by {key}, {class}, {}",
+                "{first} \u{2192} {to} by {key}, {class}, {}",
                 join.get("confidence").unwrap_or(&Value::Null)
             )
         },
@@ -231,7 +231,7 @@ async fn map_edge(
             let edge = list(&map, "edges")
                 .iter()
                 .find(|edge| text(edge, "from").contains(from) && text(edge, "to").contains(to));
-            Ok(edge.map(|edge| format!("{} → {}", text(edge, "from"), text(edge, "to"))))
+            Ok(edge.map(|edge| format!("{} \u{2192} {}", text(edge, "from"), text(edge, "to"))))
         })
         .await
 }
