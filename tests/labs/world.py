@@ -49,8 +49,7 @@ class World:
 
     def __init__(self):
         self.server = Server(os.environ["THROUGHLINE_BIN"])
-        doors = self.server.doors
-        self.doors = [f"http://{doors['http']}", f"http://{doors['otlp_http']}", doors["xray"]]
+        self.asking = ["--url", f"http://{self.server.doors['http']}", "--cache", os.environ["LAB_CACHE"]]
         self.folder = tempfile.mkdtemp(prefix="throughline-labs-")
 
     def stop(self):
@@ -60,7 +59,7 @@ class World:
 
     def lab(self, name, *flags):
         """`throughline lab`: exit code and output."""
-        done = subprocess.run([os.environ["LAB_BIN"], name, *self.doors, "--cache", os.environ["LAB_CACHE"], *flags],
+        done = subprocess.run([os.environ["THROUGHLINE_BIN"], "lab", name, *self.asking, *flags],
                               text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=1200, check=False)
         return done.returncode, done.stdout
@@ -82,15 +81,16 @@ class FrontDoor:
 
     def __init__(self, world):
         self.home = os.path.join(world.folder, "home")
-        self.process = subprocess.Popen([os.environ["LAB_BIN"], "cloud", *world.doors, "--cache", os.environ["LAB_CACHE"]],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [os.environ["THROUGHLINE_BIN"], "local", "--listen", "127.0.0.1:0", "--announce", "json", "--install",
+             *world.asking], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         assert line, "the front door did not open"
         told = json.loads(line)
-        self.endpoint, self.bin = told["endpoint"], told["bin"]
+        self.endpoint, self.bin = told["endpoint"], told["tools"]
 
     def stop(self):
-        self.process.stdin.close()
+        self.process.terminate()
         try:
             code = self.process.wait(60)
         finally:

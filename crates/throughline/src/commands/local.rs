@@ -2,12 +2,13 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::json;
 use throughline_local::lab::{default_cache, is_installed, toolbox};
 use throughline_local::lambda::LayerMapping;
-use throughline_local::{LocalConfig, run as open};
+use throughline_local::{LocalConfig, Running, run as open};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::lab::{Doors, Printer};
@@ -33,9 +34,9 @@ async fn serve(command: &LocalCommand) -> Result<(), Failure> {
     let signals = |kind| signal(kind).context("cannot listen for signals").map_err(Failure::Other);
     let (mut terminate, mut interrupt) =
         (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
-    let config = config(command).await?;
+    let (config, tools) = config(command).await?;
     let running = open(config).await.map_err(|err| Failure::Other(err.into()))?;
-    tell(running.address(), &running.endpoint(), command.announce)?;
+    tell(&running, tools.as_deref(), command.announce)?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -44,7 +45,8 @@ async fn serve(command: &LocalCommand) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn config(command: &LocalCommand) -> Result<LocalConfig, Failure> {
+/// What was asked for, and the folder of the workshop's commands where they are installed.
+async fn config(command: &LocalCommand) -> Result<(LocalConfig, Option<PathBuf>), Failure> {
     let address = |text: &str, flag: &str| {
         text.parse::<SocketAddr>()
             .map_err(|_| Failure::Usage(format!("{flag}: expected HOST:PORT, got {text:?}")))
@@ -80,16 +82,23 @@ async fn config(command: &LocalCommand) -> Result<LocalConfig, Failure> {
         let tools = tools.map_err(|err| Failure::Other(err.into()))?;
         config.lambda.layers.extend(tools.layers);
         config.lambda.node_runtime.get_or_insert(tools.node_runtime);
+        return Ok((config, Some(tools.bin)));
     }
-    Ok(config)
+    Ok((config, None))
 }
 
-fn tell(address: SocketAddr, endpoint: &str, announce: Option<Announce>) -> Result<(), Failure> {
+fn tell(
+    running: &Running,
+    tools: Option<&Path>,
+    announce: Option<Announce>,
+) -> Result<(), Failure> {
+    let (address, endpoint) = (running.address(), running.endpoint());
     let mut out = std::io::stdout().lock();
     match announce {
         Some(Announce::Json) => {
             let line = json!({
                 "event": "ready", "pid": std::process::id(), "local": address.to_string(),
+                "endpoint": endpoint, "tools": tools,
             });
             writeln!(out, "{line}")?;
         }
@@ -100,6 +109,17 @@ fn tell(address: SocketAddr, endpoint: &str, announce: Option<Announce>) -> Resu
                 "  export AWS_ENDPOINT_URL={endpoint} AWS_REGION=us-east-1 \
                  AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test"
             )?;
+            match tools {
+                Some(tools) => writeln!(
+                    out,
+                    "  export PATH={}:$PATH   # sls, as the Kinesis workshop has it",
+                    tools.display()
+                )?,
+                None => writeln!(
+                    out,
+                    "  For the Kinesis workshop (its layer, aws-sdk 2, sls) start it once with --install."
+                )?,
+            }
         }
     }
     Ok(out.flush()?)
