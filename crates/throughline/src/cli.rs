@@ -236,6 +236,9 @@ pub(crate) struct LocalCommand {
     /// `serverless` 3. When it is installed it is used without this flag.
     #[arg(long)]
     pub(crate) install: bool,
+    /// Only install that, and print the folder of the workshop's `sls`, for PATH.
+    #[arg(long)]
+    pub(crate) print_tools: bool,
     /// Where that is installed [default: ~/.cache/throughline/labs].
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,

@@ -31,6 +31,13 @@ pub(crate) fn run(command: &LocalCommand) -> Result<(), Failure> {
 }
 
 async fn serve(command: &LocalCommand) -> Result<(), Failure> {
+    if command.print_tools {
+        let (_, tools) = config(command).await?;
+        let tools = tools.ok_or_else(|| {
+            Failure::Usage("no home folder is known: name a folder with --cache".to_owned())
+        })?;
+        return Ok(writeln!(std::io::stdout(), "{}", tools.display())?);
+    }
     let signals = |kind| signal(kind).context("cannot listen for signals").map_err(Failure::Other);
     let (mut terminate, mut interrupt) =
         (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
@@ -77,7 +84,8 @@ async fn config(command: &LocalCommand) -> Result<(LocalConfig, Option<PathBuf>)
     }
     config.lambda.node_runtime.clone_from(&command.node_runtime);
     let cache = command.cache.clone().or_else(default_cache);
-    if let Some(cache) = cache.filter(|cache| command.install || is_installed(cache)) {
+    let install = command.install || command.print_tools;
+    if let Some(cache) = cache.filter(|cache| install || is_installed(cache)) {
         let tools = toolbox(&cache, &doors.otlp_http, &mut Printer).await;
         let tools = tools.map_err(|err| Failure::Other(err.into()))?;
         config.lambda.layers.extend(tools.layers);
