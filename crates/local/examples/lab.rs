@@ -26,7 +26,7 @@ impl Say for Plain {
             Line::Command(text) => println!("$ {text}"),
             Line::Output(text) => println!("{}", text.trim_end()),
             Line::Progress { what, elapsed } => {
-                println!("   \u{2026} {what}, {} s", elapsed.as_secs())
+                println!("   \u{2026} {what}, {} s", elapsed.as_secs());
             }
             Line::Look { text, link } => println!("-> {text}\n   {link}"),
             Line::Checked(check) => {
