@@ -48,7 +48,7 @@ class ByItself(unittest.TestCase):
 
     def test_signup_lab(self):
         self.check("signup", "the function, the table and the topic", "one tree", "on-premises",
-                   "second try and no other", "are removed")
+                   "second try and no other", "is removed")
 
 
 class Kinesis(unittest.TestCase):

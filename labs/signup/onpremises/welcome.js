@@ -16,7 +16,7 @@ const http = require('node:http');
 const [host, port] = (process.env.AWS_XRAY_DAEMON_ADDRESS || '127.0.0.1:2000').split(':');
 const socket = dgram.createSocket('udp4').unref();
 
-/** `Root=1-ID;Parent=…;Sampled=1` as an object. */
+/** `Root=1-ID;Parent=ID;Sampled=1` as an object. */
 const read = (header = '') => Object.fromEntries(header.split(';').map((part) => part.trim().split('=', 2)));
 
 const nowSeconds = () => Date.now() / 1000;

@@ -14,6 +14,14 @@ use crate::config::LocalConfig;
 use crate::front::{self, Running};
 use crate::ids;
 
+/// Something that a run made at the front door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    Table,
+    Topic,
+    Function,
+}
+
 /// Where a run happens.
 pub(super) struct Ground {
     /// A folder of the run's own.
@@ -24,8 +32,10 @@ pub(super) struct Ground {
     pub(super) watch: Watch,
     /// Servers of the workshop; they end in the reverse order.
     pub(super) servers: Vec<Server>,
-    /// Whether something is deployed that has to be removed.
+    /// Whether a stack may be there that has to be removed.
     pub(super) deployed: bool,
+    /// What the run made by itself, and has to take away.
+    pub(super) made: Vec<Made>,
     own_front_door: Option<Running>,
 }
 
@@ -74,6 +84,7 @@ impl Ground {
             watch,
             servers: Vec::new(),
             deployed: false,
+            made: Vec::new(),
             own_front_door,
         })
     }

@@ -15,6 +15,7 @@ use zip::write::SimpleFileOptions;
 
 use super::super::LabError;
 use super::super::calls::{self, Answer, encoded};
+use super::super::ground::Made;
 
 const REGION: &str = "us-east-1";
 const TABLE: &str = "signups";
@@ -42,27 +43,33 @@ impl Cloud {
         Self { endpoint: endpoint.to_owned() }
     }
 
-    /// Makes table, topic and function. What is there already stays as it is.
+    /// Makes table, topic and function, and adds to `made` what was not there before.
     pub(super) async fn set_up(
         &self,
         function: &str,
         zip_base64: &str,
+        made: &mut Vec<Made>,
     ) -> Result<Settings, LabError> {
         let table = json!({
             "TableName": TABLE, "BillingMode": "PAY_PER_REQUEST",
             "AttributeDefinitions": [{ "AttributeName": "email", "AttributeType": "S" }],
             "KeySchema": [{ "AttributeName": "email", "KeyType": "HASH" }],
         });
-        unless_taken(&self.dynamodb("CreateTable", &table).await?)?;
+        if is_new(&self.dynamodb("CreateTable", &table).await?)? {
+            // A topic is made or found by the same call: it goes with the table.
+            made.extend([Made::Table, Made::Topic]);
+        }
         let topic = self.sns(&[("Action", "CreateTopic"), ("Name", TOPIC)]).await?;
         let arn =
             between(&topic.body, "<TopicArn>", "</TopicArn>").ok_or_else(|| topic.unexpected())?;
-        let made = json!({
+        let wanted = json!({
             "FunctionName": function, "Runtime": "nodejs20.x", "Handler": "index.handler", "Timeout": 10,
             "Role": "arn:aws:iam::000000000000:role/signup",
             "Code": { "ZipFile": zip_base64 },
         });
-        unless_taken(&self.lambda("POST", "", &made).await?)?;
+        if is_new(&self.lambda("POST", "", &wanted).await?)? {
+            made.push(Made::Function);
+        }
         // Also when it was there: its table and topic may have been others.
         let variables = json!({ "TABLE_NAME": TABLE, "TOPIC_ARN": arn });
         let environment = json!({ "Environment": { "Variables": variables } });
@@ -86,16 +93,29 @@ impl Cloud {
         self.lambda("PUT", &format!("/{function}/configuration"), &change).await?.json()
     }
 
-    /// Takes function, topic and table away; gives what could not be, and why.
-    pub(super) async fn tear_down(&self, function: &str) -> Result<Vec<String>, LabError> {
-        let topic_arn = format!("arn:aws:sns:{REGION}:000000000000:{TOPIC}");
-        let answers = [
-            self.lambda("DELETE", &format!("/{function}"), &Value::Null).await?,
-            self.sns(&[("Action", "DeleteTopic"), ("TopicArn", &topic_arn)]).await?,
-            self.dynamodb("DeleteTable", &json!({ "TableName": TABLE })).await?,
-        ];
-        let failed = answers.iter().filter(|answer| !(200..300).contains(&answer.status));
-        Ok(failed.map(|answer| answer.unexpected().to_string()).collect())
+    /// Takes away what a run made; gives what could not be, and why.
+    pub(super) async fn tear_down(
+        &self,
+        function: &str,
+        made: &[Made],
+    ) -> Result<Vec<String>, LabError> {
+        let mut left = Vec::new();
+        for one in made.iter().rev() {
+            let answer = match one {
+                Made::Function => {
+                    self.lambda("DELETE", &format!("/{function}"), &Value::Null).await?
+                }
+                Made::Topic => {
+                    let arn = format!("arn:aws:sns:{REGION}:000000000000:{TOPIC}");
+                    self.sns(&[("Action", "DeleteTopic"), ("TopicArn", &arn)]).await?
+                }
+                Made::Table => self.dynamodb("DeleteTable", &json!({ "TableName": TABLE })).await?,
+            };
+            if !(200..300).contains(&answer.status) {
+                left.push(answer.unexpected().to_string());
+            }
+        }
+        Ok(left)
     }
 
     async fn dynamodb(&self, operation: &str, body: &Value) -> Result<Answer, LabError> {
@@ -134,9 +154,14 @@ fn scope(service: &str) -> String {
     )
 }
 
-fn unless_taken(answer: &Answer) -> Result<(), LabError> {
-    let taken = answer.status == 409 || answer.body.contains(TABLE_TAKEN);
-    if taken || (200..300).contains(&answer.status) { Ok(()) } else { Err(answer.unexpected()) }
+/// Whether a call made something; `false`: it was there before.
+fn is_new(answer: &Answer) -> Result<bool, LabError> {
+    match answer.status {
+        200..300 => Ok(true),
+        409 => Ok(false),
+        _ if answer.body.contains(TABLE_TAKEN) => Ok(false),
+        _ => Err(answer.unexpected()),
+    }
 }
 
 fn between<'a>(body: &'a str, start: &str, end: &str) -> Option<&'a str> {

@@ -43,9 +43,8 @@ pub(super) async fn follow(
     let function = install::installed(&options.cache, "signup/lambda", say).await?;
     let app = install::installed(&options.cache, "signup/app", say).await?;
     let zip = cloud::zipped(function).await?;
-    ground.deployed = true;
     let cloud = Cloud::new(&ground.endpoint);
-    let settings = cloud.set_up(FUNCTION, &zip).await?;
+    let settings = cloud.set_up(FUNCTION, &zip, &mut ground.made).await?;
     say.say(Line::Command(&format!(
         "aws lambda update-function-code --function-name {FUNCTION} --zip-file fileb://lambda.zip"
     )));
@@ -74,15 +73,16 @@ pub(super) async fn follow(
     Ok(report)
 }
 
-/// Takes away what [`follow`] made.
+/// Takes away what [`follow`] made, and not what was there before.
 pub(super) async fn clean(ground: &mut Ground, say: &mut impl Say) -> Result<Vec<Check>, LabError> {
     let mut report = Report::default();
-    if std::mem::take(&mut ground.deployed) {
+    ground.servers.clear();
+    let made = std::mem::take(&mut ground.made);
+    if !made.is_empty() {
         say.say(Line::Step("Clean up"));
-        ground.servers.clear();
-        let left = Cloud::new(&ground.endpoint).tear_down(FUNCTION).await?;
+        let left = Cloud::new(&ground.endpoint).tear_down(FUNCTION, &made).await?;
         let seen = if left.is_empty() { "nothing is left".to_owned() } else { left.join("; ") };
-        report.check(say, "function, table and topic are removed", left.is_empty(), seen);
+        report.check(say, "what was set up is removed", left.is_empty(), seen);
     }
     Ok(report.checks)
 }
