@@ -15,6 +15,7 @@ import zipfile
 from world import LABS, FrontDoor, Script, World, curl, envsubst, until
 
 FUNCTION = "XrayReinventBuilderLambda"
+ENVIRONMENT = "byhand-apm-lambda"
 WORLD = None
 DOOR = None
 
@@ -108,10 +109,10 @@ class Kinesis(unittest.TestCase):
             self.assertRegex(log, r"END Duration: [\d.]+ ms \(init: [\d.]+ ms\) Memory Used: \d+ MB")
 
         puts = until(lambda: (lambda found: len(found) == 6 and found)(
-            WORLD.search('service = "producer-lambda" and name = "Kinesis.PutRecord"')), "the producer's traces")
+            WORLD.search('service = "producer-lambda" and name = "Kinesis.PutRecord"', ENVIRONMENT)), "the producer's traces")
         self.assertEqual({tuple(trace["services"]) for trace in puts}, {("producer-lambda",)})
-        self.assertEqual({trace["environment"] for trace in puts}, {"byhand-apm-lambda"})
-        self.assertIn("byhand-apm-lambda", WORLD.server.get_json("/api/v1/environments")["environments"])
+        self.assertEqual({trace["environment"] for trace in puts}, {ENVIRONMENT})
+        self.assertIn(ENVIRONMENT, WORLD.server.get_json("/api/v1/environments")["environments"])
         for trace in puts:
             journey = until(lambda t=trace: (lambda found: found["joins"] and found)(
                 WORLD.server.get_json(f"/api/v1/journeys/{t['traceId']}")), "the journey")
@@ -125,14 +126,14 @@ class Kinesis(unittest.TestCase):
     def manual(self, endpoint):
         self.send(endpoint, "tracing")
         traces = until(lambda: (lambda found: len(found) == 5 and found)(
-            [trace for trace in WORLD.search('custom.tag.superpower = "tracing"') if len(trace["services"]) == 2]),
+            [trace for trace in WORLD.search('custom.tag.superpower = "tracing"', ENVIRONMENT) if len(trace["services"]) == 2]),
             "five whole traces")
         for trace in traces:
             self.assertEqual(set(trace["services"]), {"producer-lambda", "consumer-lambda"})
             self.assertEqual(WORLD.names(trace["traceId"])["Kinesis.getRecord"], "byhand-lambda-lab-dev-producer")
         log = self.sls("manual", "logs", "-f", "consumer")
         pasted = re.findall(r'"traceparent":"00-([0-9a-f]{32})-', log)[-1]
-        (found,) = WORLD.search(f"trace = {pasted}")
+        (found,) = WORLD.search(f"trace = {pasted}", ENVIRONMENT)
         self.assertEqual(found["traceId"], pasted)
         view = WORLD.server.get_json(f"/api/v1/traces/{pasted}/view")
         row = [view["names"][index] for index in view["spans"]["name"]].index("Kinesis.getRecord")
@@ -140,7 +141,7 @@ class Kinesis(unittest.TestCase):
         attributes = {attribute["key"]: attribute["value"] for attribute in span["attributes"]}
         self.assertRegex(attributes["custom.tag.name"], r"^Kate \d$")
         self.assertEqual(attributes["custom.tag.superpower"], "tracing")
-        edges = WORLD.server.get_json("/api/v1/map", environment="byhand-apm-lambda", **{"from": "-1h"})["edges"]
+        edges = WORLD.server.get_json("/api/v1/map", environment=ENVIRONMENT, **{"from": "-1h"})["edges"]
         self.assertTrue(any("byhand-eventStream" in edge["from"] and "consumer-lambda" in edge["to"] for edge in edges), edges)
 
 

@@ -64,8 +64,10 @@ class World:
                               stderr=subprocess.STDOUT, timeout=1200, check=False)
         return done.returncode, done.stdout
 
-    def search(self, query):
-        return self.server.get_json("/api/v1/search", q=query, limit=1000, **{"from": "-1h"})["traces"]
+    def search(self, query, environment):
+        """The traces of an environment, for every test has one of its own."""
+        return self.server.get_json("/api/v1/search", q=query, limit=1000, environment=environment,
+                                    **{"from": "-1h"})["traces"]
 
     def names(self, trace_id):
         """The spans of a trace by name, each with the name of its parent."""
