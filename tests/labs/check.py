@@ -41,7 +41,7 @@ class ByItself(unittest.TestCase):
         self.assertEqual(code, 0, said)
         self.assertNotIn("  NO ", said)
         for promise in promises:
-            self.assertRegex(said, rf"(?m)^\[ok\] .*{promise}")
+            self.assertRegex(said, rf"(?m)^  ok .*{promise}")
 
     def test_kinesis_lab(self):
         self.check("kinesis", "every message is placed", "one journey, joined by the sequence number",
@@ -177,7 +177,7 @@ class SignUp(unittest.TestCase):
                     out.writestr(os.path.relpath(path, source), content)
 
     def script(self, words, folder, **environment):
-        self.servers.append(Script(words, folder, AWS_XRAY_DAEMON_ADDRESS=WORLD.doors[2], **environment))
+        self.servers.append(Script(words, folder, AWS_XRAY_DAEMON_ADDRESS=WORLD.server.doors["xray"], **environment))
         return self.servers[-1].url
 
     def sign_up(self, app, email):
@@ -188,7 +188,7 @@ class SignUp(unittest.TestCase):
     def summaries(self, expression):
         now = time.time()
         body = json.dumps({"StartTime": now - 1800, "EndTime": now + 60, "FilterExpression": expression}).encode()
-        status, answer = curl(f"{WORLD.doors[0]}/xray/TraceSummaries", body, {"content-type": "application/json"})
+        status, answer = curl(f"http://{WORLD.server.doors['http']}/xray/TraceSummaries", body, {"content-type": "application/json"})
         self.assertEqual(status, 200, answer)
         return {summary["Id"]: summary for summary in json.loads(answer)["TraceSummaries"]}
 
