@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { startChromium } from "./chromium.js";
+import { walkJourneys } from "./journeys.js";
 import { walkScreens } from "./screens.js";
 import { startServer } from "./server.js";
 import { walkAsXrayUser } from "./xray.js";
@@ -157,6 +158,7 @@ try {
   });
 
   await walkAsXrayUser({ page, server, step, shoot, complaints });
+  await walkJourneys({ page, server, step, shoot });
   await walkScreens({ page, server, step });
 
   await step("the page neither broke nor asked anyone else", () => assert.deepEqual(complaints, []));

@@ -8,6 +8,8 @@ import type { SpanId, TraceId } from "../model/ids";
 import type { Language } from "../model/xray-filter";
 import type {
   AttributeKey,
+  Diagnosis,
+  Journey,
   Operation,
   OtlpTrace,
   Paths,
@@ -93,6 +95,16 @@ export async function spanDetail(
 ): Promise<SpanDetail> {
   const params = { path: { id, spanId } };
   return unwrap(await client.GET("/traces/{id}/spans/{spanId}", { params, signal }));
+}
+
+/** What a trace came from and led to; one without messages is a journey of its own. */
+export async function journey(traceId: TraceId, signal: AbortSignal): Promise<Journey> {
+  return unwrap(await client.GET("/journeys/{traceId}", { params: { path: { traceId } }, signal }));
+}
+
+/** Where traces lost their context in a stretch of time, worst first. */
+export async function doctor(scope: Scope, signal: AbortSignal): Promise<Diagnosis> {
+  return unwrap(await client.GET("/doctor", { params: { query: range(scope) }, signal }));
 }
 
 export async function operations(

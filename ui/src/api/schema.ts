@@ -63,6 +63,10 @@ export interface paths {
   "/services/{service}/operations": NoPath & {
     get: Get<Range, { service: string }, Schemas["Operations"]>;
   };
+  "/journeys/{traceId}": NoPath & {
+    get: Get<{ span?: string }, { traceId: string }, Schemas["Journey"]>;
+  };
+  "/doctor": NoPath & { get: Get<Range, never, Schemas["Diagnosis"]> };
   "/rejected": NoPath & { get: Get<never, never, Schemas["RejectedList"]> };
   "/status": NoPath & { get: Get<never, never, Schemas["Status"]> };
 }
@@ -102,7 +106,7 @@ export interface components {
     MapNode: Red & {
       id: string;
       name: string;
-      kind: "service" | "database" | "queue" | "topic" | "stream" | "external" | "rpc";
+      kind: "service" | "database" | "queue" | "topic" | "stream" | "function" | "external" | "rpc";
       system: string | null;
       inferred: boolean;
     };
@@ -110,7 +114,130 @@ export interface components {
       from: string;
       to: string;
       kind: "sync" | "async";
-      evidence: ("parent" | "link" | "inferred")[];
+      evidence: ("parent" | "link" | "message" | "inferred")[];
+      waitP50Nano?: number | null;
+      waitMaxNano?: number | null;
+    };
+    SpanPlace: { traceId: string; spanId: string };
+    Journey: {
+      traces: Schemas["JourneyTrace"][];
+      joins: Schemas["Join"][];
+      groups: Schemas["JourneyGroup"][];
+      origins: string[];
+      waits: {
+        carrier: string;
+        resource?: string | null;
+        messages: number;
+        p50Nano: number;
+        maxNano: number;
+      }[];
+      attempts: {
+        service: string;
+        deliveries: { attempt: number; traceId: string; spanId: string; failed: boolean }[];
+      }[];
+      refused: { from: Schemas["SpanPlace"]; to: Schemas["SpanPlace"]; reason: string }[];
+      startTimeUnixNano: string;
+      durationNano: number;
+      truncated: boolean;
+      limits: string[];
+      complete: boolean;
+      gaps: {
+        kind: string;
+        text: string;
+        carrier?: string | null;
+        resource?: string | null;
+        messages?: number | null;
+        traceId?: string | null;
+      }[];
+    };
+    JourneyTrace: {
+      traceId: string;
+      hops: number;
+      onPath: boolean;
+      sharedBy: number;
+      spanCount: number;
+      spans: Schemas["JourneySpan"][];
+    };
+    JourneySpan: {
+      spanId: string;
+      parentSpanId?: string | null;
+      service: string;
+      name: string;
+      kind: string;
+      startTimeUnixNano: string;
+      durationNano?: number | null;
+      error: boolean;
+    };
+    Join: {
+      id: string;
+      fromTraceId: string;
+      fromSpanId: string;
+      toTraceId: string;
+      toSpanId: string;
+      carrier: string;
+      resource?: string | null;
+      key: string;
+      evidence: { what: string; produced?: string | null; consumed?: string | null }[];
+      class: string;
+      confidence: number;
+      waitNano: number;
+      attempt: number;
+      index?: number | null;
+      batchSize?: number | null;
+      serverTimeUnixNano?: string | null;
+      moved: boolean;
+      replay: boolean;
+      failed: boolean;
+      hops: number;
+      share: string;
+      sharedBy: number;
+      followed: boolean;
+    };
+    JourneyGroup: {
+      traceId: string;
+      carrier: string;
+      resource?: string | null;
+      reason: string;
+      deliveries: number;
+      failed: number;
+      waitP50Nano: number;
+      waitP99Nano: number;
+      samples: Schemas["SpanPlace"][];
+    };
+    Diagnosis: {
+      findings: Schemas["Finding"][];
+      lookedAt: { traces: number; spans: number };
+      truncated: boolean;
+    };
+    Finding: {
+      id: string;
+      kind: string;
+      severity: "lost" | "partial" | "note";
+      hop: { from: string | null; to: string | null; over: string; resource: string | null };
+      title: string;
+      seen: { from: Schemas["Sight"] | null; to: Schemas["Sight"] | null }[];
+      why: string;
+      unknown: string;
+      class: string;
+      count: number;
+      good: number;
+      sharePermille: number;
+      firstSeenUnixNano: string;
+      lastSeenUnixNano: string;
+      lastGoodUnixNano: string | null;
+      fix: { service: string | null; language: string; text: string; code: string }[];
+      state: "open" | "healed";
+    };
+    Sight: {
+      traceId: string;
+      spanId: string;
+      parentId: string;
+      service: string;
+      name: string;
+      kind: string;
+      startUnixNano: string;
+      endUnixNano: string;
+      shown: [string, string][];
     };
     OtlpTrace: {
       resourceSpans: {

@@ -1,7 +1,7 @@
 /** Draws bands and edges under the cards. Keeps no state. */
 import type { MapEdge } from "../api/types";
 import type { Palette } from "../shared/palette";
-import { health, isGuess } from "./graph";
+import { health, isGuess, isMessage } from "./graph";
 import { type BandBox, overlap, type Rect } from "./layout";
 import type { Point } from "./routes";
 import type { View } from "./view";
@@ -197,7 +197,7 @@ function edgeColor(edge: MapEdge, palette: Palette): string {
   if (state === "error") return palette.error;
   if (state === "warn") return palette.warn;
   if (isGuess(edge) && edge.kind === "async") return palette.warn;
-  return edge.kind === "async" ? palette.async : palette.edge;
+  return edge.kind === "async" || isMessage(edge) ? palette.async : palette.edge;
 }
 
 function drawEdge(
@@ -215,7 +215,8 @@ function drawEdge(
   ctx.strokeStyle = edgeColor(edge, palette);
   ctx.fillStyle = ctx.strokeStyle;
   ctx.lineWidth = width;
-  ctx.setLineDash(edge.kind === "async" ? (isGuess(edge) ? [2.5, 4] : [6, 4.5]) : []);
+  const dashed = edge.kind === "async" || isMessage(edge);
+  ctx.setLineDash(dashed ? (isGuess(edge) ? [2.5, 4] : [6, 4.5]) : []);
   ctx.beginPath();
   ctx.moveTo(first.x, first.y);
   for (const p of path) ctx.lineTo(Math.min(p.x, end.x === p.x ? p.x - 5 : p.x), p.y);

@@ -51,6 +51,12 @@ export const isGuess = ({ from, to, evidence }: Pick<MapEdge, "from" | "to" | "e
   to.startsWith("service:") &&
   !from.startsWith("service:");
 
+/** Whether an edge is known by ids of messages: no context goes along it. */
+export const isMessage = ({ evidence }: Pick<MapEdge, "evidence">) =>
+  evidence.length > 0 &&
+  evidence.every((e) => e === "message" || e === "inferred") &&
+  evidence.includes("message");
+
 /** Orders by id, docks, and sorts into bands. The same map gives the same graph in any order. */
 export function buildGraph(map: ServiceMap): Graph {
   const nodes = new Map(

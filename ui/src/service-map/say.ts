@@ -43,7 +43,14 @@ export function sayCounts(): Say {
   };
 }
 
+/** How long messages wait on an edge, or nothing where that was not seen. */
+export function waitOf({ waitP50Nano }: Pick<MapEdge, "waitP50Nano">): string | null {
+  return waitP50Nano == null ? null : t("edge.waited", { wait: formatDuration(waitP50Nano) });
+}
+
 function edgeText(amount: string, edge: MapEdge): string {
+  const wait = waitOf(edge);
   const failed = edge.errors > 0 ? `${formatShare(edge.errors, edge.requests)}  ` : "";
-  return `${amount}  ${failed}${formatDuration(edge.p95Nano)}`;
+  const text = `${amount}  ${failed}${formatDuration(edge.p95Nano)}`;
+  return wait ? `${text}  ${wait}` : text;
 }

@@ -91,6 +91,9 @@ export const KEYS = {
   match: oneOf(["highlight", "filter"], "highlight"),
   z: span,
   critical: on,
+  join: maybe(),
+  scale: oneOf(["short", "true"], "short"),
+  finding: maybe(),
   x: text(),
 } as const;
 
@@ -117,6 +120,9 @@ const SCREEN_KEYS: readonly Key[] = [
   "match",
   "z",
   "critical",
+  "join",
+  "scale",
+  "finding",
   "x",
 ];
 
@@ -155,8 +161,9 @@ export function queryText(search: URLSearchParams): string {
 
 /** The screens, by their path under the base. */
 export type Route =
-  | { screen: "home" | "map" | "traces" | "setup" | "go" }
+  | { screen: "home" | "map" | "traces" | "doctor" | "setup" | "go" }
   | { screen: "trace"; id: string }
+  | { screen: "journey"; id: string }
   | { screen: "service"; name: string }
   | { screen: "unknown"; path: string };
 
@@ -166,10 +173,13 @@ export function parseRoute(path: string): Route {
   if (first === "t" && second !== "" && rest.length === 0) {
     return { screen: "trace", id: decoded(second) };
   }
+  if (first === "journeys" && second !== "" && rest.length === 0) {
+    return { screen: "journey", id: decoded(second) };
+  }
   if (first === "services" && second !== "" && rest.length === 0) {
     return { screen: "service", name: decoded(second) };
   }
-  const plain = (["map", "traces", "setup", "go"] as const).find((s) => s === first);
+  const plain = (["map", "traces", "doctor", "setup", "go"] as const).find((s) => s === first);
   return plain && second === "" ? { screen: plain } : { screen: "unknown", path };
 }
 
