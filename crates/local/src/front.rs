@@ -1,6 +1,6 @@
 //! The front door: one port for every service, HTTP/1.1 and HTTP/2 without TLS.
 //!
-//! In:   connections on loopback. Out: a [`Cloud`]'s answers.
+//! In:   connections on loopback. Out: a `Cloud`'s answers.
 //! Rule: bodies, connections and the bytes in flight are bounded; what does not fit is told to come later.
 
 use std::net::SocketAddr;

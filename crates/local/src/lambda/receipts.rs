@@ -1,7 +1,7 @@
 //! Tells throughline of every hop that passed here, so that traces without a common context can be joined.
 //!
 //! In:   [`Receipt`]s, from the front door (a function put a record) and from event sources (a function got it).
-//! Out:  `POST {throughline}/api/v1/receipts`, a JSON array, at most [`BATCH_MAX`] at a time.
+//! Out:  `POST {throughline}/api/v1/receipts`, a JSON array, at most `BATCH_MAX` at a time.
 //! Rule: a receipt never delays what it is about. The queue is bounded; what does not fit is dropped and counted.
 
 use std::sync::Arc;
