@@ -12,6 +12,8 @@ use crate::{Query, RunError, SearchOptions, search};
 
 /// Traces that are looked at, the newest of the range.
 const TRACES_MAX: usize = 5_000;
+/// Traces that are read at once: one read of a row group for all of them.
+const READ_TOGETHER: usize = 64;
 
 /// Names the causes of lost context in the newest traces of a range, some five thousand at most. Of
 /// the options, the limit does not count.
@@ -28,8 +30,11 @@ pub fn diagnose(
         let newest = search(snapshot, &Query::default(), &options)?;
         let fresh = newest.traces.iter().filter(|trace| known.insert(trace.trace_id));
         let fresh: Vec<_> = fresh.map(|trace| trace.trace_id).collect();
-        for id in &fresh {
-            traces.extend(stored.trace(*id)?);
+        for some in fresh.chunks(READ_TOGETHER) {
+            stored.read(some)?;
+            for id in some {
+                traces.extend(stored.trace(*id)?);
+            }
         }
         let Some(last) = newest.traces.last().filter(|_| newest.truncated) else { break false };
         // A trace that began at the same moment as the last may be told once more, or be the next.

@@ -45,9 +45,13 @@ impl<'a> Stored<'a> {
     }
 
     /// Reads some traces with the notes about their spans, and keeps them.
-    fn read(&self, ids: &[TraceId]) -> Result<(), RunError> {
+    pub(crate) fn read(&self, ids: &[TraceId]) -> Result<(), RunError> {
         let missing: Vec<TraceId> = {
-            let kept = self.kept.borrow();
+            let mut kept = self.kept.borrow_mut();
+            // Before it is asked what is missing: all of `ids` are at hand afterwards.
+            if kept.len() + ids.len() > TRACES_KEPT_MAX {
+                kept.clear();
+            }
             ids.iter().filter(|id| !kept.contains_key(id)).copied().collect()
         };
         if missing.is_empty() {
@@ -56,9 +60,6 @@ impl<'a> Stored<'a> {
         let mut found = self.snapshot.traces(&missing)?;
         let notes = self.notes_by_invocation(found.values())?;
         let mut kept = self.kept.borrow_mut();
-        if kept.len() + missing.len() > TRACES_KEPT_MAX {
-            kept.clear();
-        }
         for id in missing {
             let pieces = found.remove(&id).filter(|pieces| !is_about_invocations(pieces));
             let merged = pieces.map(|pieces| {
@@ -128,13 +129,20 @@ impl Source for Stored<'_> {
             .collect();
         let mut ids: Vec<TraceId> =
             self.snapshot.traces_with(&wanted, HOLDER_TRACES_MAX)?.into_iter().collect();
-        let notes = self.snapshot.traces(&ids)?;
-        for pieces in notes.values().filter(|pieces| is_about_invocations(pieces)) {
-            ids.extend(self.homes_of(pieces)?);
-        }
-        ids.sort_unstable();
-        ids.dedup();
         self.read(&ids)?;
+        // What is no trace may be notes about invocations, whose spans are elsewhere.
+        let alone: Vec<TraceId> = {
+            let kept = self.kept.borrow();
+            ids.iter().filter(|id| !matches!(kept.get(id), Some(Some(_)))).copied().collect()
+        };
+        if !alone.is_empty() {
+            for pieces in self.snapshot.traces(&alone)?.values() {
+                ids.extend(self.homes_of(pieces)?);
+            }
+            ids.sort_unstable();
+            ids.dedup();
+            self.read(&ids)?;
+        }
         let keys: HashSet<MessageKey> = keys.iter().copied().collect();
         let kept = self.kept.borrow();
         let mut holders = Vec::new();
