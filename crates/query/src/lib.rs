@@ -10,6 +10,7 @@ mod diagnosis;
 mod engine;
 mod error;
 mod eval;
+mod journey_search;
 mod journeys;
 mod native;
 mod newest;
@@ -30,6 +31,10 @@ pub use ast::{
 pub use deliveries::{Delivery, DeliveryKey, deliveries};
 pub use diagnosis::diagnose;
 pub use error::{QueryError, RunError};
+pub use journey_search::{
+    JourneyOptions, JourneySummary, JourneysAnswer, LIST_BUDGET, check as check_for_journeys,
+    journeys,
+};
 pub use journeys::{Stored, journey, note_ids};
 pub use native::parse;
 pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
