@@ -28,7 +28,7 @@ pub mod xray_filter;
 pub use ast::{
     AttrScope, CompareOp, Expr, FILTER_DEPTH_MAX, Field, LIMIT_MAX, Literal, Order, Query,
 };
-pub use deliveries::{Delivery, DeliveryKey, deliveries};
+pub use deliveries::{Delivery, DeliveryKey, Messages, PlaceKey, PlaceMessages, messages};
 pub use diagnosis::diagnose;
 pub use error::{QueryError, RunError};
 pub use journey_search::{

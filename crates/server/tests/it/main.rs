@@ -9,6 +9,7 @@ mod harness;
 mod http;
 mod journey_list;
 mod journeys;
+mod map_messages;
 mod page;
 mod verdicts;
 mod xray;
