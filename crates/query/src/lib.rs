@@ -10,6 +10,7 @@ mod diagnosis;
 mod engine;
 mod error;
 mod eval;
+mod journey_search;
 mod journeys;
 mod native;
 mod newest;
@@ -27,9 +28,13 @@ pub mod xray_filter;
 pub use ast::{
     AttrScope, CompareOp, Expr, FILTER_DEPTH_MAX, Field, LIMIT_MAX, Literal, Order, Query,
 };
-pub use deliveries::{Delivery, DeliveryKey, deliveries};
+pub use deliveries::{Delivery, DeliveryKey, Messages, PlaceKey, PlaceMessages, messages};
 pub use diagnosis::diagnose;
 pub use error::{QueryError, RunError};
+pub use journey_search::{
+    JourneyOptions, JourneySummary, JourneysAnswer, LIST_BUDGET, check as check_for_journeys,
+    journeys,
+};
 pub use journeys::{Stored, journey, note_ids};
 pub use native::parse;
 pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};

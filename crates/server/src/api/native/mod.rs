@@ -10,6 +10,8 @@ mod attributes;
 mod doctor;
 mod error;
 mod extract;
+mod joins;
+mod journey_list;
 mod journeys;
 mod map;
 mod receipts;
@@ -80,7 +82,9 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(attributes::keys))
         .routes(routes!(attributes::values))
         .routes(routes!(doctor::doctor))
+        .routes(routes!(journey_list::journeys))
         .routes(routes!(journeys::journey))
+        .routes(routes!(joins::post))
         .routes(routes!(receipts::post))
         .routes(routes!(status::rejected))
         .routes(routes!(status::status))
