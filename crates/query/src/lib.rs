@@ -7,20 +7,27 @@
 mod ast;
 mod deliveries;
 mod diagnosis;
+mod differences;
 mod engine;
 mod error;
 mod eval;
+mod found;
+mod groups;
 mod journey_search;
 mod journeys;
+mod links;
 mod native;
 mod newest;
+mod parts;
 mod pattern;
 mod print;
 mod ranked;
 mod row;
 mod run;
 mod scan;
+mod series;
 mod summary;
+mod tally;
 mod test;
 mod values;
 pub mod xray_filter;
@@ -30,16 +37,23 @@ pub use ast::{
 };
 pub use deliveries::{Delivery, DeliveryKey, Messages, PlaceKey, PlaceMessages, messages};
 pub use diagnosis::diagnose;
+pub use differences::{Differences, DifferencesOptions, Of, SpanBox, differences};
 pub use error::{QueryError, RunError};
+pub use found::Selection;
+pub use groups::GroupBy;
 pub use journey_search::{
     JourneyOptions, JourneySummary, JourneysAnswer, LIST_BUDGET, check as check_for_journeys,
     journeys,
 };
 pub use journeys::{Stored, journey, note_ids};
+pub use links::{BACK_LINKS_MAX, BackLink, LINKS_MAX, LinkTo, Links, links};
 pub use native::parse;
+pub use parts::{PARTS_MAX, Part, parts};
 pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
 pub use run::{SearchAnswer, SearchOptions, search, trace};
+pub use series::{Series, SeriesAnswer, SeriesOptions, series};
 pub use summary::{Failing, TraceSummary, summary};
+pub use tally::{Difference, Place};
 pub use values::{
     AttributeValue, KeyAnswer, VALUE_ROWS_MAX, ValuesAnswer, ValuesOptions, attribute_keys,
     attribute_values,

@@ -11,6 +11,7 @@ mod journey_list;
 mod journeys;
 mod map_messages;
 mod page;
+mod page_api;
 mod verdicts;
 mod xray;
 mod xray_bad_input;

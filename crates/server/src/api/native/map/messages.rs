@@ -153,6 +153,7 @@ fn queue(kind: &'static str, system: &str, name: &str) -> Node {
         p95_nano: 0,
         p99_nano: 0,
         messages: None,
+        parts: None,
     }
 }
 
