@@ -2,10 +2,10 @@ import { expect, test } from "vitest";
 import type { TraceView } from "../api/types";
 import { buildTree, selfTimes } from "../trace/tree";
 import {
-  aboveChanges,
   align,
   blame,
   changeOf,
+  differing,
   gap,
   newFailures,
   openAtFirst,
@@ -137,10 +137,7 @@ test("few lines are all open; of many, those that lead to a change", () => {
   const open = openAtFirst(lines, changes);
   const shown = shownLines(lines, open, null).map((i) => lines[i]?.name);
   expect(shown).toEqual(["get", "same", "call", "late"]);
-  const only = new Set([
-    ...aboveChanges(lines, changes),
-    ...changes.flatMap((c, i) => (c === "same" ? [] : [i])),
-  ]);
+  const only = differing(lines, changes);
   expect(shownLines(lines, open, only).map((i) => lines[i]?.name)).toEqual(["get", "call", "late"]);
   expect(openAtFirst(align(FAST, SLOW).lines, [])).toEqual([true, true, true, true, true]);
 });
@@ -157,4 +154,22 @@ test("of new failures only the lowest is told", () => {
   expect([...newFailures(align(good, bad).lines)]).toEqual([1]);
   expect(newFailures(align(bad, good).lines).size).toBe(0);
   expect(newFailures(align(bad, bad).lines).size).toBe(0);
+});
+
+test("a subtree that came as a whole is one difference", () => {
+  const small = half([[-1, "web/get", 0, 100]]);
+  const large = half([
+    [-1, "web/get", 0, 100],
+    [0, "tax/post", 10, 20],
+    [1, "db/select", 12, 5],
+  ]);
+  const { lines } = align(small, large);
+  expect(
+    [
+      ...differing(
+        lines,
+        lines.map((l) => changeOf(l, 100)),
+      ),
+    ].sort(),
+  ).toEqual([0, 1]);
 });

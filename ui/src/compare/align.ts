@@ -236,7 +236,7 @@ export function openAtFirst(lines: readonly Line[], changes: readonly Change[]):
 }
 
 /** The lines that have a change somewhere beneath them. */
-export function aboveChanges(lines: readonly Line[], changes: readonly Change[]): Set<number> {
+function aboveChanges(lines: readonly Line[], changes: readonly Change[]): Set<number> {
   const above = new Set<number>();
   for (let i = 0; i < lines.length; i++) {
     if (changes[i] === "same") continue;
@@ -245,6 +245,21 @@ export function aboveChanges(lines: readonly Line[], changes: readonly Change[])
     }
   }
   return above;
+}
+
+/**
+ * The lines that say a difference, and those above them. Of a subtree that is new or gone as a whole
+ * only the topmost line: the rest of it is no other difference.
+ */
+export function differing(lines: readonly Line[], changes: readonly Change[]): Set<number> {
+  const isWhole = (i: number) => changes[i] === "new" || changes[i] === "gone";
+  const kept = new Set<number>();
+  for (let i = 0; i < lines.length; i++) {
+    const parent = lines[i]?.parent ?? -1;
+    if (changes[i] === "same" || (isWhole(parent) && changes[parent] === changes[i])) continue;
+    for (let up = i; up >= 0 && !kept.has(up); up = lines[up]?.parent ?? -1) kept.add(up);
+  }
+  return kept;
 }
 
 /** The lines to show, in order: those whose ancestors are open; with `only`, those of it alone. */

@@ -39,7 +39,7 @@ export function valuesOf(
         ? colors.ink
         : isService
           ? colors.service(value)
-          : slotColor((i * 3) % SLOTS, colors.theme);
+          : slotColor(i % SLOTS, colors.theme);
     return {
       series,
       value: series.rest ? null : value,
@@ -51,12 +51,12 @@ export function valuesOf(
   });
 }
 
-/** Requests of each step, by value. */
-export const requestLines = (values: readonly Value[]): PlotLine[] =>
+/** Requests a second in each step, by value. */
+export const requestLines = (values: readonly Value[], stepNs: number): PlotLine[] =>
   values.map(({ series, label, color }) => ({
     label,
     color,
-    values: series.requests,
+    values: series.requests.map((n) => n / (stepNs / 1e9)),
     dashed: series.rest === true,
   }));
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { areaOf, PAD, pathOf, roundUp, shares, stepAt, topOf, xOf, yOf } from "./plot";
 
-const SIZE = { width: 118, height: 130 };
+const SIZE = { width: 118, height: 138 };
 
 test("the axis ends at a round number above all values", () => {
   const check = (value: number, top: number) => expect(roundUp(value)).toBeCloseTo(top, 9);
@@ -15,12 +15,12 @@ test("the axis ends at a round number above all values", () => {
 });
 
 test("a line stops where nothing was measured, and a lonely value is a dot", () => {
-  expect(pathOf(SIZE, 10, [0, 10, null, 5])).toBe("M20.5 110L45.5 10M95.5 60h0");
+  expect(pathOf(SIZE, 10, [0, 10, null, 5])).toBe("M20.5 118L45.5 18M95.5 68h0");
   expect(pathOf(SIZE, 10, [null, null])).toBe("");
 });
 
 test("the area is closed along the axis", () => {
-  expect(areaOf(SIZE, 10, [10, null])).toBe("M33 110L33 10L83 110L83 110Z");
+  expect(areaOf(SIZE, 10, [10, null])).toBe("M33 118L33 18L83 118L83 118Z");
   expect(areaOf(SIZE, 10, [])).toBe("");
 });
 

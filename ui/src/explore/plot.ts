@@ -13,7 +13,7 @@ export interface PlotSize {
   readonly height: number;
 }
 
-export const PAD = { left: 8, right: 10, top: 10, bottom: 20 } as const;
+export const PAD = { left: 8, right: 10, top: 18, bottom: 20 } as const;
 
 /** The smallest 1, 2 or 5 times a power of ten that is not less than `value`. */
 export function roundUp(value: number): number {

@@ -26,7 +26,7 @@ export function partStyles(map: Pick<ServiceMap, "nodes">, theme: Theme, ink: st
   const colored = sorted.slice(0, COLORED_MAX).map(([value, n], i) => ({
     value,
     requests: n,
-    color: slotColor((i * 3) % SLOTS, theme),
+    color: slotColor(i % SLOTS, theme),
   }));
   const rest = others + sorted.slice(COLORED_MAX).reduce((sum, [, n]) => sum + n, 0);
   return rest > 0 ? [...colored, { value: null, requests: rest, color: ink }] : colored;

@@ -335,7 +335,8 @@ function labelText(
   const duration = formatDuration(durationOf(tree, row));
   if (frame.names > 0) return duration;
   const after = frame.width - (place.x + place.width) - 14;
-  const room = Math.max(after, place.x - 14, 90) - ctx.measureText(`${duration}  `).width;
+  const room =
+    Math.max(after, place.x - 14, place.width - 34, 90) - ctx.measureText(`${duration}  `).width;
   return `${duration}  ${shorten(ctx, `${serviceOf(tree, row)} ${nameOf(tree, row)}`, room)}`;
 }
 
@@ -345,7 +346,7 @@ const DASHES: Readonly<Record<Stroke, readonly number[]>> = {
   dotted: [1.5, 2.5],
 };
 
-/** A chip that says by what a message of the row is known; left out where it would cover the bar. */
+/** A chip that says by what a message of the row is known: beside the bar, left out without room. */
 function drawJoin(
   ctx: CanvasRenderingContext2D,
   scene: Scene,
@@ -364,7 +365,9 @@ function drawJoin(
   const beforeLabel = label.align === "right" && !label.inside ? label.x - labelWidth : place.x;
   let x = afterLabel + 10;
   if (x + width > frame.width - 4) x = beforeLabel - 10 - width;
-  if (x < frame.names + 4) return;
+  // A bar that fills the row leaves room only on itself, before its label.
+  if (x < frame.names + 4 && label.inside) x = label.x - labelWidth - 18 - width;
+  if (x < frame.names + 4 || (label.inside && x < place.x)) return;
   const color = join.stroke === "solid" ? palette.async : palette.warn;
   roundRect(ctx, x, y - 9, width, 18, 9);
   ctx.fillStyle = palette.surface;
