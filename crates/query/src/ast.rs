@@ -97,6 +97,10 @@ pub enum Field {
     Span,
     /// The id of the parent; a root has none.
     Parent,
+    /// Whether the span has no parent.
+    Root,
+    /// Whether the span is where a service was entered; see [`is_entry`].
+    Entry,
     /// The deployment environment of the resource.
     Environment,
     /// The name of the instrumentation scope.
@@ -162,9 +166,18 @@ pub enum Literal {
     Span(SpanId),
 }
 
+/// Whether a service was entered with a span: it answers a call or takes a message, has no parent,
+/// or its sender says that the parent is in another process.
+///
+/// **Rule:** OTLP, `SpanFlags`: bit 8 says that bit 9 is known, and bit 9 that the parent is remote.
+pub(crate) fn is_entry(kind: SpanKind, has_parent: bool, flags: u32) -> bool {
+    const REMOTE: u32 = 0x300;
+    matches!(kind, SpanKind::Server | SpanKind::Consumer) || !has_parent || flags & REMOTE == REMOTE
+}
+
 impl Field {
     /// The fields that have a word of their own.
-    pub const NAMED: [(&'static str, Self); 12] = [
+    pub const NAMED: [(&'static str, Self); 14] = [
         ("service", Self::Service),
         ("name", Self::Name),
         ("kind", Self::Kind),
@@ -174,6 +187,8 @@ impl Field {
         ("trace", Self::Trace),
         ("span", Self::Span),
         ("parent", Self::Parent),
+        ("root", Self::Root),
+        ("entry", Self::Entry),
         ("environment", Self::Environment),
         ("scope.name", Self::ScopeName),
         ("event.name", Self::EventName),
@@ -183,6 +198,18 @@ impl Field {
     pub fn named(word: &str) -> Option<Self> {
         let found = Self::NAMED.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
         found.map(|(_, field)| field.clone())
+    }
+
+    /// The words that a field may be equal to, where these are few and the same everywhere.
+    pub fn words(&self) -> Vec<&'static str> {
+        match self {
+            Self::Kind => SpanKind::ALL.map(SpanKind::word).to_vec(),
+            Self::Status => [StatusCode::Ok, StatusCode::Error, StatusCode::Unset]
+                .map(StatusCode::word)
+                .to_vec(),
+            Self::Root | Self::Entry => vec!["true", "false"],
+            _ => Vec::new(),
+        }
     }
 
     /// The word of a field; `None` for attributes.

@@ -10,12 +10,12 @@ use std::collections::HashMap;
 use arrow::array::{Array, AsArray};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, UInt8Type};
+use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, UInt8Type, UInt32Type};
 use throughline_model::{SpanKind, StatusCode};
 use throughline_store::{Chunk, Column, Scope};
 
 use crate::RunError;
-use crate::ast::{AttrScope, Expr, Field};
+use crate::ast::{AttrScope, Expr, Field, is_entry};
 use crate::row;
 use crate::test::{Test, Value, condition};
 
@@ -131,12 +131,39 @@ impl<'a> View<'a> {
         if needs_rows(field) {
             return self.passing_by_row(field, test, asked);
         }
+        if let Some(truth) = self.truth(field)? {
+            // There are but two answers, so the test is asked once for each.
+            let either = |is: bool, rows: BooleanBuffer| {
+                let none = || BooleanBuffer::new_unset(self.rows);
+                if test.holds(Value::Bool(is)) { rows } else { none() }
+            };
+            let found = &either(true, truth.clone()) | &either(false, !&truth);
+            return Ok(asked & &found);
+        }
         let mut found = BooleanBuffer::new_unset(self.rows);
         for column in columns_of_field(field, self.chunk) {
             let array = self.column(&column)?;
             found = &found | &passing_in(array, &column, test, asked)?;
         }
         Ok(found)
+    }
+
+    /// Which rows are roots, or entries; `None` for other fields. Their columns must be read.
+    pub(crate) fn truth(&self, field: &Field) -> Result<Option<BooleanBuffer>, RunError> {
+        if !matches!(field, Field::Root | Field::Entry) {
+            return Ok(None);
+        }
+        let parents = self.column(&Column::ParentId)?;
+        if *field == Field::Root {
+            return Ok(Some(BooleanBuffer::collect_bool(self.rows, |row| parents.is_null(row))));
+        }
+        let kinds = self.column(&Column::Kind)?.as_primitive::<UInt8Type>();
+        let flags = self.column(&Column::Flags)?.as_primitive::<UInt32Type>();
+        let entered = |row| {
+            let kind = SpanKind::from_number(kinds.value(row));
+            is_entry(kind, parents.is_valid(row), flags.value(row))
+        };
+        Ok(Some(BooleanBuffer::collect_bool(self.rows, entered)))
     }
 
     /// For events and links: reads the spans asked that have any.
@@ -179,7 +206,7 @@ fn dear(expr: &Expr) -> bool {
     }
 }
 
-fn needs_rows(field: &Field) -> bool {
+pub(crate) fn needs_rows(field: &Field) -> bool {
     matches!(field, Field::EventName | Field::Attribute(AttrScope::Event | AttrScope::Link, _))
 }
 
@@ -232,7 +259,8 @@ pub(crate) fn columns_of_field(field: &Field, chunk: &Chunk) -> Vec<Column> {
         Field::Duration => vec![Column::Duration],
         Field::Trace => vec![Column::TraceId],
         Field::Span => vec![Column::SpanId],
-        Field::Parent => vec![Column::ParentId],
+        Field::Parent | Field::Root => vec![Column::ParentId],
+        Field::Entry => vec![Column::ParentId, Column::Kind, Column::Flags],
         Field::Environment => vec![Column::Environment],
         Field::ScopeName => vec![Column::ScopeName],
         Field::EventName => vec![Column::HasEvents],

@@ -7,19 +7,26 @@
 mod ast;
 mod deliveries;
 mod diagnosis;
+mod differences;
 mod engine;
 mod error;
 mod eval;
+mod found;
+mod groups;
 mod journeys;
+mod links;
 mod native;
 mod newest;
+mod parts;
 mod pattern;
 mod print;
 mod ranked;
 mod row;
 mod run;
 mod scan;
+mod series;
 mod summary;
+mod tally;
 mod test;
 mod values;
 pub mod xray_filter;
@@ -29,12 +36,19 @@ pub use ast::{
 };
 pub use deliveries::{Delivery, DeliveryKey, deliveries};
 pub use diagnosis::diagnose;
+pub use differences::{Differences, DifferencesOptions, Of, SpanBox, differences};
 pub use error::{QueryError, RunError};
+pub use found::Selection;
+pub use groups::GroupBy;
 pub use journeys::{Stored, journey, note_ids};
+pub use links::{BACK_LINKS_MAX, BackLink, LINKS_MAX, LinkTo, Links, links};
 pub use native::parse;
+pub use parts::{PARTS_MAX, Part, parts};
 pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
 pub use run::{SearchAnswer, SearchOptions, search, trace};
+pub use series::{Series, SeriesAnswer, SeriesOptions, series};
 pub use summary::{Failing, TraceSummary, summary};
+pub use tally::{Difference, Place};
 pub use values::{
     AttributeValue, KeyAnswer, VALUE_ROWS_MAX, ValuesAnswer, ValuesOptions, attribute_keys,
     attribute_values,

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use throughline_model::{AttrType, Attributes, SpanRef};
 
-use crate::ast::{AttrScope, Expr, Field};
+use crate::ast::{AttrScope, Expr, Field, is_entry};
 use crate::test::{Test, Value, condition};
 
 /// Whether a (merged) span is as the filter says.
@@ -35,6 +35,11 @@ pub(crate) fn passes(field: &Field, test: Test<'_>, span: SpanRef<'_>) -> bool {
         Field::Parent => {
             let parent = span.parent_id();
             !parent.is_zero() && test.holds(Value::Id(&parent.0))
+        }
+        Field::Root => test.holds(Value::Bool(span.parent_id().is_zero())),
+        Field::Entry => {
+            let has_parent = !span.parent_id().is_zero();
+            test.holds(Value::Bool(is_entry(span.kind(), has_parent, span.flags())))
         }
         Field::Environment => span.resource().environment().is_some_and(text),
         Field::ScopeName => text(span.scope().name()),

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use throughline_model::{SpanBatch, SpanRef, TraceId, merge_pieces};
+use throughline_model::{SpanBatch, TraceId, merge_pieces};
 use throughline_store::Snapshot;
 use throughline_topology::xray::adopt_services;
 
 use crate::ast::{CompareOp, Expr, Field, LIMIT_MAX, Literal, Order, Query};
 use crate::scan::Wanted;
 use crate::summary::{TraceSummary, summary};
-use crate::{RunError, newest, ranked, row};
+use crate::{RunError, newest, ranked};
 
 /// How many traces one search reads at most to check whether they match. Reached only by searches
 /// for what is true of very many unfinished spans; the answer then says that it is truncated.
@@ -52,7 +52,8 @@ pub fn search(
     options: &SearchOptions,
 ) -> Result<SearchAnswer, RunError> {
     let limit = query.limit.unwrap_or(options.limit).min(LIMIT_MAX);
-    let wanted = Wanted { filter: filter(query, options), from: options.from, to: options.to };
+    let filter = within(query.filter.as_ref(), options.environment.as_deref());
+    let wanted = Wanted { filter, from: options.from, to: options.to };
     let mut reader = Reader {
         snapshot,
         wanted: &wanted,
@@ -114,13 +115,14 @@ impl Stride {
     }
 }
 
-fn filter(query: &Query, options: &SearchOptions) -> Option<Expr> {
-    let environment = options.environment.as_ref().map(|name| Expr::Compare {
+/// A filter, and only in one environment.
+pub(crate) fn within(filter: Option<&Expr>, environment: Option<&str>) -> Option<Expr> {
+    let environment = environment.map(|name| Expr::Compare {
         field: Field::Environment,
         op: CompareOp::Eq,
-        literal: Literal::Str(name.clone()),
+        literal: Literal::Str(name.to_owned()),
     });
-    match (environment, query.filter.clone()) {
+    match (environment, filter.cloned()) {
         (Some(environment), Some(filter)) => Some(Expr::And(vec![environment, filter])),
         (environment, filter) => environment.or(filter),
     }
@@ -201,12 +203,7 @@ impl Reader<'_> {
     }
 
     fn summary(&self, merged: &SpanBatch) -> Option<TraceSummary> {
-        let wanted = self.wanted;
-        let matches = |span: SpanRef<'_>| {
-            wanted.covers(span.start_unix_nano())
-                && wanted.filter.as_ref().is_none_or(|filter| row::matches(filter, span))
-        };
-        let matched: Vec<bool> = merged.spans().map(matches).collect();
+        let matched: Vec<bool> = merged.spans().map(|span| self.wanted.takes(span)).collect();
         matched.contains(&true).then(|| summary(merged, &matched))
     }
 }

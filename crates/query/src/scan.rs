@@ -3,12 +3,12 @@
 use arrow::array::{Array, AsArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::Int64Type;
-use throughline_model::{AttrType, TraceId};
+use throughline_model::{AttrType, SpanRef, TraceId};
 use throughline_store::{Chunk, Column, Scope};
 
-use crate::RunError;
 use crate::ast::{AttrScope, CompareOp, Expr, Field, Literal};
 use crate::eval::{View, same_in_all_pieces};
+use crate::{RunError, row};
 
 /// A span to look at: it matches as its row stands, or may match when merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,43 @@ impl Wanted {
     pub(crate) fn covers(&self, start: i64) -> bool {
         (self.from..=self.to).contains(&start)
     }
+
+    /// Whether a merged span is wanted: the last word.
+    pub(crate) fn takes(&self, span: SpanRef<'_>) -> bool {
+        self.covers(span.start_unix_nano())
+            && self.filter.as_ref().is_none_or(|filter| row::matches(filter, span))
+    }
+
+    /// Which rows start in the range.
+    fn in_time(&self, chunk: &Chunk, starts: &[i64]) -> BooleanBuffer {
+        if self.covers(chunk.min_start()) && self.covers(chunk.max_start()) {
+            return BooleanBuffer::new_set(starts.len());
+        }
+        starts.iter().map(|start| self.covers(*start)).collect()
+    }
+}
+
+/// The rows of a chunk that have ended and match as they stand, and the view that says so, with
+/// [`Column::Start`] and [`Column::Duration`]. `None` when the chunk's hints rule it out.
+pub(crate) fn ended<'a>(
+    chunk: &'a Chunk,
+    wanted: &Wanted,
+    also: &[Column],
+) -> Result<Option<(View<'a>, BooleanBuffer)>, RunError> {
+    let filter = wanted.filter.as_ref();
+    if filter.is_some_and(|filter| chance(filter, chunk) != Chance::Any) {
+        return Ok(None);
+    }
+    let view = View::read(chunk, filter, &[also, &[Column::Start, Column::Duration]].concat())?;
+    let starts = view.column(&Column::Start)?.as_primitive::<Int64Type>();
+    let mut rows = wanted.in_time(chunk, starts.values());
+    if let Some(nulls) = view.column(&Column::Duration)?.nulls() {
+        rows = &rows & nulls.inner();
+    }
+    if let Some(filter) = filter {
+        rows = view.matching(filter, &rows)?;
+    }
+    Ok((rows.count_set_bits() > 0).then_some((view, rows)))
 }
 
 /// The candidates of a chunk, in row order. Empty when the chunk's hints rule it out.
@@ -45,11 +82,7 @@ pub(crate) fn candidates(chunk: &Chunk, wanted: &Wanted) -> Result<Vec<Candidate
     let view = View::read(chunk, filter, &[Column::Start, Column::Duration])?;
     let starts = view.column(&Column::Start)?.as_primitive::<Int64Type>();
     let durations = view.column(&Column::Duration)?.as_primitive::<Int64Type>();
-    let in_time = if wanted.covers(chunk.min_start()) && wanted.covers(chunk.max_start()) {
-        BooleanBuffer::new_set(view.rows())
-    } else {
-        BooleanBuffer::collect_bool(view.rows(), |row| wanted.covers(starts.value(row)))
-    };
+    let in_time = wanted.in_time(chunk, starts.values());
     let found = match filter {
         None => in_time,
         Some(filter) => {

@@ -12,7 +12,7 @@ use throughline_model::{AttrType, AttrValue, Attributes, SpanKind, StatusCode};
 use throughline_store::{Chunk, Column, Scope, Snapshot};
 
 use crate::ast::{AttrScope, Field};
-use crate::eval::columns_of_field;
+use crate::eval::{View, columns_of_field};
 use crate::{RunError, engine, native};
 
 /// How many spans are looked at for values, newest chunks first. At least one chunk is, whole.
@@ -166,7 +166,17 @@ fn values_of(
         Field::Duration | Field::Trace | Field::Span | Field::Parent => Vec::new(),
         _ => columns_of_field(field, chunk),
     };
-    if !columns.is_empty() {
+    if matches!(field, Field::Root | Field::Entry) {
+        let view = View::read(chunk, None, &[&[Column::Start], &columns[..]].concat())?;
+        let starts = view.column(&Column::Start)?.as_primitive::<Int64Type>();
+        let in_time = |row: usize| (options.from..=options.to).contains(&starts.value(row));
+        let truth = view.truth(field)?;
+        let rows_in_time = (0..view.rows()).filter(|row| in_time(*row));
+        let is = |row: &usize| truth.as_ref().is_some_and(|truth| truth.value(*row));
+        let (yes, no): (Vec<usize>, Vec<usize>) = rows_in_time.partition(is);
+        rows.add("true", AttrType::Bool, yes.len() as i64);
+        rows.add("false", AttrType::Bool, no.len() as i64);
+    } else if !columns.is_empty() {
         let start = [Column::Start];
         let read = chunk.read(&[&start, &columns[..]].concat())?;
         let starts = read.column(0).as_primitive::<Int64Type>();

@@ -10,6 +10,7 @@ use crate::clock::now_unix_nano;
 use crate::doors::body::{Budget, ReadLimits};
 use crate::metrics::{DoorName, Metrics, Surroundings};
 use crate::pipeline::Pipeline;
+use crate::places::PlacesFile;
 use crate::query_pool::QueryPool;
 use crate::rejected::RejectedRing;
 use crate::segments::Segments;
@@ -24,6 +25,7 @@ pub(crate) struct App {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) segments: Arc<Segments>,
     pub(crate) xray: XrayState,
+    pub(crate) places: PlacesFile,
     pub(crate) queries: QueryPool,
     pub(crate) intake: Budget,
     pub(crate) started_unix_nano: i64,
@@ -53,6 +55,8 @@ impl App {
         Self {
             queries: QueryPool::new(limits.queries_max, limits.queries_waiting_max),
             intake: Budget::new(limits.intake_size_bytes_max),
+            // The store holds the directory's lock by now.
+            places: PlacesFile::open(&config.data_directory),
             config,
             store,
             metrics,

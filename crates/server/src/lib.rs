@@ -19,6 +19,7 @@ mod clock;
 mod host_guard;
 mod listener;
 mod patient;
+mod places;
 mod query_pool;
 mod routes;
 mod segments;

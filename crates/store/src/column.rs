@@ -22,6 +22,8 @@ pub enum Column {
     Kind,
     /// `UInt8`, the number of a `StatusCode`.
     Status,
+    /// `UInt32`, W3C trace flags in the low byte and OTLP's flags above it.
+    Flags,
     /// `Utf8`, null when empty.
     StatusMessage,
     /// `Dictionary(Int32, Utf8)`, `service.name` or `unknown_service`.
@@ -60,6 +62,7 @@ impl Column {
             Self::Start | Self::Duration => DataType::Int64,
             Self::Name | Self::Service | Self::Environment | Self::ScopeName => dictionary(),
             Self::Kind | Self::Status => DataType::UInt8,
+            Self::Flags => DataType::UInt32,
             Self::StatusMessage => DataType::Utf8,
             Self::HasEvents | Self::HasLinks => DataType::Boolean,
             Self::SpanAttr { kind, .. } => attr_data_type(*kind),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Int32Array, Int64Array,
-    StringArray, UInt8Array,
+    StringArray, UInt8Array, UInt32Array,
 };
 use arrow::buffer::{Buffer, NullBuffer};
 use arrow::datatypes::Int32Type;
@@ -208,6 +208,9 @@ impl MemoryChunk {
             )),
             Column::Status => Arc::new(UInt8Array::from_iter_values(
                 batches.iter().flat_map(|b| b.statuses().iter().copied()),
+            )),
+            Column::Flags => Arc::new(UInt32Array::from_iter_values(
+                batches.iter().flat_map(|b| b.spans()).map(|span| span.flags()),
             )),
             Column::Name => self.dictionary(|batch, words| {
                 let numbers = words.numbers(batch);

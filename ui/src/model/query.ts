@@ -25,6 +25,8 @@ const FIELDS = new Set([
   "trace",
   "span",
   "parent",
+  "root",
+  "entry",
   "environment",
 ]);
 

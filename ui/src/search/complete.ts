@@ -77,6 +77,8 @@ export const FIELDS: readonly (readonly [string, string])[] = [
   ["status", "ok, error, unset"],
   ["duration", "of the span: 500ms, 1.5s"],
   ["kind", "server, client, producer, consumer, internal"],
+  ["root", "whether the span has no parent"],
+  ["entry", "whether the span enters a service"],
   ["environment", "deployment environment"],
   ["status.message", "text sent with the status"],
   ["event.name", "name of an event of the span"],
@@ -109,6 +111,8 @@ export const XRAY_WORDS: readonly (readonly [string, string])[] = [
 export const KNOWN_VALUES: Readonly<Record<string, readonly string[]>> = {
   status: ["error", "ok", "unset"],
   kind: ["server", "client", "producer", "consumer", "internal"],
+  root: ["true", "false"],
+  entry: ["true", "false"],
   duration: ["10ms", "100ms", "500ms", "1s", "5s"],
   responsetime: ["0.5", "1", "5"],
   partial: ["true", "false"],

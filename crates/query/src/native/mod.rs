@@ -10,7 +10,7 @@
 //! condition = "exists" field | field "exists" | field "in" "(" value { "," value } ")"
 //!           | field ("=" | "==" | "!=" | ">" | ">=" | "<" | "<=") value | field ("~" | "!~") pattern
 //! field     = service | name | kind | status | status.message | duration | trace | span | parent
-//!           | environment | scope.name | event.name | KEY | "quoted key"
+//!           | root | entry | environment | scope.name | event.name | KEY | "quoted key"
 //!           | span.KEY | resource.KEY | event.KEY | link.KEY
 //! value     = "text" | 'text' | word | 12 | -3 | 1.5 | true | false | 500ms
 //! ```

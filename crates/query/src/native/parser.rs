@@ -280,6 +280,7 @@ impl Parser {
                     Field::Kind => "server",
                     Field::Status => "error",
                     Field::Duration => "500ms",
+                    Field::Root | Field::Entry => "true",
                     Field::Trace => "5b8efff798038103d269b633813fc60c",
                     Field::Span | Field::Parent => "eee19b7ec3c1b174",
                     Field::Attribute(..) if !matches!(before, "=" | "!=" | "(" | ",") => "200",
@@ -301,6 +302,8 @@ impl Parser {
                 | Field::Trace
                 | Field::Span
                 | Field::Parent
+                | Field::Root
+                | Field::Entry
         ) {
             let message = format!("`{field}` is no text, so `{sign}` cannot match it");
             return Err(QueryError::new(message, at));
@@ -375,6 +378,7 @@ impl Parser {
             Field::Kind => "kind = server".to_owned(),
             Field::Status => "status = error".to_owned(),
             Field::Duration => "duration > 500ms".to_owned(),
+            Field::Root | Field::Entry => format!("{field} = true"),
             field => format!("{field} = \"...\""),
         };
         let expected = format!("expected an operator after `{field}`, for example {example}");

@@ -79,6 +79,7 @@ fn literal(field: &Field) -> BoxedStrategy<Literal> {
         Field::Span | Field::Parent => {
             any::<[u8; 8]>().prop_map(|id| Literal::Span(SpanId(id))).boxed()
         }
+        Field::Root | Field::Entry => any::<bool>().prop_map(Literal::Bool).boxed(),
         Field::Attribute(..) => prop_oneof![
             text,
             any::<i64>().prop_map(Literal::Int),

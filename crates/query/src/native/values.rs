@@ -41,6 +41,9 @@ pub(super) fn literal(
         Field::Span | Field::Parent => {
             SpanId::parse(text).map(Literal::Span).map_err(|err| err.to_string())
         }
+        Field::Root | Field::Entry => {
+            truth(text).ok_or_else(|| format!("`{field}` is true or false, got `{text}`"))
+        }
         Field::Service
         | Field::Name
         | Field::StatusMessage

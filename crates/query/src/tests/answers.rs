@@ -172,6 +172,9 @@ fn values_come_most_frequent_first() {
     check("service", AttrScope::Any, "", 10, &[("api", text, 4), ("web", text, 3)]);
     check("service.name", AttrScope::Resource, "w", 10, &[("web", text, 3)]);
     check("kind", AttrScope::Any, "", 10, &[("server", text, 7)]);
+    let yes = ("true", AttrType::Bool, 7);
+    check("root", AttrScope::Any, "", 10, &[yes]);
+    check("entry", AttrScope::Any, "t", 10, &[yes]);
     check("status", AttrScope::Any, "", 10, &[("unset", text, 7)]);
     check("event.name", AttrScope::Any, "ex", 10, &[("exception", text, 7)]);
     let codes = [("1", AttrType::Int, 4), ("0", AttrType::Int, 3)];

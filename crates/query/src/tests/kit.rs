@@ -46,6 +46,7 @@ pub(super) struct S {
     pub(super) resource: Attrs,
     pub(super) scope: &'static str,
     pub(super) kind: u8,
+    pub(super) flags: u32,
     pub(super) status: u8,
     pub(super) message: &'static str,
     pub(super) attrs: Attrs,
@@ -95,6 +96,7 @@ pub(super) fn batch(spans: &[S]) -> SpanBatch {
         b.name(span.name);
         b.times(span.start, span.duration.unwrap_or(NO_END));
         b.kind(SpanKind::from_number(span.kind));
+        b.flags(span.flags);
         b.status(StatusCode::from_number(span.status), span.message);
         attributes(&mut b, &span.attrs);
         for (name, attrs) in &span.events {

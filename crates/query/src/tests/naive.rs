@@ -36,6 +36,12 @@ fn values(field: &Field, s: SpanRef<'_>) -> Vec<V> {
         Field::Span => text(&s.span_id().to_string()),
         Field::Parent if s.parent_id().is_zero() => vec![],
         Field::Parent => text(&s.parent_id().to_string()),
+        Field::Root => vec![V::Flag(s.parent_id().is_zero())],
+        Field::Entry => {
+            let remote = s.flags() & 256 != 0 && s.flags() & 512 != 0;
+            let called = ["server", "consumer"].contains(&s.kind().word());
+            vec![V::Flag(remote || called || s.parent_id().is_zero())]
+        }
         Field::Environment => s.resource().environment().map(text).unwrap_or_default(),
         Field::ScopeName => text(s.scope().name()),
         Field::EventName => s.events().flat_map(|e| text(e.name())).collect(),

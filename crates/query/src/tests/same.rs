@@ -40,6 +40,7 @@ prop_compose! {
         service in prop::sample::select(vec!["web", "api", ""]),
         environment in prop::sample::select(vec!["prod", "test", ""]),
         scope in prop::sample::select(vec!["lib", ""]),
+        flags in prop::sample::select(vec![0, 1, 0x100, 0x301]),
         (kind, status, message) in (0..4u8, 0..3u8, prop::sample::select(vec!["x", "boom", ""])),
         resource in attrs(&["a", "region"]),
         attrs in attrs(&["a", "b", "c.d"]),
@@ -48,7 +49,7 @@ prop_compose! {
         links in prop::collection::vec(attrs(&["a", "l"]), 0..2),
     ) -> S {
         S { trace, id: 0, parent, start, duration, name, service, environment, resource, scope,
-            kind, status, message, attrs, events, links }
+            kind, flags, status, message, attrs, events, links }
     }
 }
 
@@ -95,6 +96,12 @@ fn condition() -> impl Strategy<Value = String> {
         "duration != 7ns",
         "exists duration",
         "exists parent",
+        "root = true",
+        "root != true",
+        "exists root",
+        "entry = true",
+        "entry = false",
+        "entry in (true, false)",
         "parent = 0101010101010101",
         "parent != 0101010101010101",
         "trace = 03030303030303030303030303030303",

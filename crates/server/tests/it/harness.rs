@@ -141,6 +141,15 @@ impl TestServer {
         answer(request.send(body))
     }
 
+    /// PUTs to the main port.
+    pub(crate) fn put_json(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = self.agent.put(format!("http://{}{path}", self.http()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request.send(body))
+    }
+
     pub(crate) fn export(&self, content_type: &str, body: &[u8]) -> Answer {
         self.post("/v1/traces", &[("content-type", content_type)], body)
     }

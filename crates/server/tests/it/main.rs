@@ -9,6 +9,7 @@ mod harness;
 mod http;
 mod journeys;
 mod page;
+mod page_api;
 mod xray;
 mod xray_bad_input;
 mod xray_settings;

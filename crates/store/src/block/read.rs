@@ -446,6 +446,7 @@ fn physical_name(column: &Column) -> &'static str {
         Column::Name => "name",
         Column::Kind => "kind",
         Column::Status => "status",
+        Column::Flags => "flags",
         Column::StatusMessage => "status_message",
         Column::Service | Column::Environment | Column::ResourceAttr { .. } => "resource",
         Column::ScopeName => "scope",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use throughline_query::{AttrScope, ValuesOptions};
+use throughline_query::{AttrScope, Field, ValuesOptions};
 use throughline_store::Scope;
 use utoipa::{IntoParams, ToSchema};
 
@@ -45,10 +45,20 @@ pub(super) struct ValuesParams {
     to: Option<String>,
 }
 
-/// Attribute keys, most frequent first.
+/// Fields, and attribute keys, most frequent first.
 #[derive(Debug, Serialize, ToSchema)]
 struct KeysAnswer {
+    /// Fields of the query language that begin with the prefix.
+    fields: Vec<FieldWord>,
     attributes: Vec<Key>,
+}
+
+/// A field of the query language.
+#[derive(Debug, Serialize, ToSchema)]
+struct FieldWord {
+    key: &'static str,
+    /// All its values, where these are few and known beforehand.
+    values: Vec<&'static str>,
 }
 
 /// One attribute key.
@@ -104,7 +114,10 @@ pub(super) async fn keys(
             types: key.types.into_iter().map(|kind| kind.word()).collect(),
             spans: key.count,
         };
-        Ok(KeysAnswer { attributes: keys.into_iter().map(render).collect() })
+        let fields = Field::NAMED.into_iter().filter(|(word, _)| word.starts_with(&prefix));
+        let fields = fields.map(|(key, field)| FieldWord { key, values: field.words() });
+        let attributes = keys.into_iter().map(render).collect();
+        Ok(KeysAnswer { fields: fields.collect(), attributes })
     })
     .await
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use throughline_query::{Delivery, DeliveryKey, SearchOptions, deliveries};
+use throughline_query::{Delivery, DeliveryKey, SearchOptions, deliveries, parts};
 use throughline_topology::MapFilter;
 use throughline_topology::stitch::Carrier;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::ErrorBody;
 use super::extract::Params;
+use super::series::group_by;
 use super::{ApiError, ask, time};
 use crate::app::App;
 use crate::clock::now_unix_nano;
@@ -41,12 +42,29 @@ impl WindowParams {
     }
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct MapParams {
+    /// Start of the range; default `-1h`.
+    from: Option<String>,
+    /// End of the range; default `now`.
+    to: Option<String>,
+    /// Only this environment.
+    environment: Option<String>,
+    /// A field or an attribute's key, as in a query: each service gets the parts that its values
+    /// make.
+    breakdown: Option<String>,
+}
+
 /// The service map of a range of time.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MapAnswer {
     nodes: Vec<Node>,
     edges: Vec<Edge>,
+    /// Whether a limit was reached, so that the oldest spans are in no part; only with a breakdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts_truncated: Option<bool>,
     from_unix_nano: String,
     to_unix_nano: String,
 }
@@ -64,6 +82,26 @@ struct Node {
     system: Option<String>,
     /// Whether only its callers told us of it.
     inferred: bool,
+    requests: u64,
+    errors: u64,
+    p50_nano: i64,
+    p95_nano: i64,
+    p99_nano: i64,
+    /// What the requests are made of, the largest part first; only with a breakdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<Vec<Part>>,
+}
+
+/// The entry spans of a service that have one value.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = MapPart)]
+struct Part {
+    /// `null` for spans without a value, and for the rest.
+    value: Option<String>,
+    /// Whether these are the spans of all further values: there are at most ten others.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    rest: bool,
     requests: u64,
     errors: u64,
     p50_nano: i64,
@@ -98,8 +136,11 @@ struct Edge {
 }
 
 /// What calls what.
+///
+/// The parts of a breakdown are counted from the entry spans of the range, at most 5 000 000 of
+/// which are looked at and 1 000 000 counted, newest first; the other numbers are kept by the minute.
 #[utoipa::path(
-    get, path = "/map", operation_id = "map", params(WindowParams),
+    get, path = "/map", operation_id = "map", params(MapParams),
     responses(
         (status = 200, description = "The service map", body = MapAnswer),
         (status = 400, description = "A parameter cannot be read", body = ErrorBody),
@@ -108,8 +149,11 @@ struct Edge {
 )]
 pub(super) async fn map(
     State(app): State<Arc<App>>,
-    Params(params): Params<WindowParams>,
+    Params(params): Params<MapParams>,
 ) -> Result<Response, ApiError> {
+    let breakdown = group_by("breakdown", params.breakdown.as_deref())?;
+    let MapParams { from, to, environment, .. } = params;
+    let params = WindowParams { from, to, environment };
     let range = params.range()?;
     ask(&app, move |snapshot| {
         let map = snapshot.map().view(&params.filter(range));
@@ -120,9 +164,20 @@ pub(super) async fn map(
         for (key, delivery) in deliveries(snapshot, &options)? {
             add_delivery(&key, &delivery, &mut nodes, &mut edges);
         }
+        let mut parts_truncated = None;
+        if let Some(by) = &breakdown {
+            let (mut parts, complete) = parts(snapshot, by, &options)?;
+            parts_truncated = Some(!complete);
+            for node in &mut nodes {
+                let own = (node.kind == "service").then(|| parts.remove(&node.name)).flatten();
+                let own = own.unwrap_or_default().into_iter().map(render_part);
+                node.parts = Some(own.collect());
+            }
+        }
         Ok(MapAnswer {
             nodes,
             edges,
+            parts_truncated,
             from_unix_nano: range.from.to_string(),
             to_unix_nano: range.to.to_string(),
         })
@@ -143,8 +198,14 @@ fn render_node(node: throughline_topology::Node) -> Node {
         p95_nano,
         p99_nano,
     } = node;
-    let kind = kind.word();
-    Node { id, name, kind, system, inferred, requests, errors, p50_nano, p95_nano, p99_nano }
+    let (kind, parts) = (kind.word(), None);
+    Node { id, name, kind, system, inferred, requests, errors, p50_nano, p95_nano, p99_nano, parts }
+}
+
+fn render_part(part: throughline_query::Part) -> Part {
+    let throughline_query::Part { value, rest, requests, errors, percentiles } = part;
+    let [p50_nano, p95_nano, p99_nano] = percentiles;
+    Part { value, rest, requests, errors, p50_nano, p95_nano, p99_nano }
 }
 
 fn render_edge(edge: throughline_topology::Edge) -> Edge {
@@ -235,6 +296,7 @@ fn queue(kind: &'static str, system: &str, name: &str) -> Node {
         p50_nano: 0,
         p95_nano: 0,
         p99_nano: 0,
+        parts: None,
     }
 }
 

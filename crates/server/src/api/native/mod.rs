@@ -6,14 +6,19 @@
 
 #![expect(unused_qualifications, reason = "utoipa's macros name parameters by their whole path")]
 
+mod asked;
 mod attributes;
+mod differences;
 mod doctor;
 mod error;
 mod extract;
 mod journeys;
+mod links;
 mod map;
+mod places;
 mod receipts;
 mod search;
+mod series;
 mod services;
 mod span;
 mod status;
@@ -70,10 +75,13 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 fn described() -> OpenApiRouter<Arc<App>> {
     let api = OpenApiRouter::new()
         .routes(routes!(search::search))
+        .routes(routes!(series::series))
+        .routes(routes!(differences::differences))
         .routes(routes!(map::map))
         .routes(routes!(traces::otlp))
         .routes(routes!(traces::view))
         .routes(routes!(traces::span))
+        .routes(routes!(links::links))
         .routes(routes!(services::environments))
         .routes(routes!(services::services))
         .routes(routes!(services::operations))
@@ -82,6 +90,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(doctor::doctor))
         .routes(routes!(journeys::journey))
         .routes(routes!(receipts::post))
+        .routes(routes!(places::get, places::put))
         .routes(routes!(status::rejected))
         .routes(routes!(status::status))
         .routes(routes!(status::reset));

@@ -148,7 +148,7 @@ pub(super) async fn rejected(State(app): State<Arc<App>>) -> Result<Response, Ap
     Ok(json_response(text.into()))
 }
 
-/// Forgets every span. Only when the server was started with `--allow-reset`.
+/// Forgets every span, and where the page's cards stand. Only when the server was started with `--allow-reset`.
 #[utoipa::path(
     post, path = "/reset", operation_id = "reset",
     responses(
@@ -162,7 +162,11 @@ pub(super) async fn reset(State(app): State<Arc<App>>) -> Result<Response, ApiEr
         let message = "this server does not forget; start it with --allow-reset";
         return Err(ApiError::new(StatusCode::FORBIDDEN, message));
     }
-    let reset = tokio::task::spawn_blocking(move || app.store.reset()).await;
+    let reset = tokio::task::spawn_blocking(move || {
+        app.store.reset()?;
+        app.places.clear().map_err(std::io::Error::other)
+    })
+    .await;
     match reset {
         Ok(Ok(())) => {
             tracing::warn!("store emptied on request");

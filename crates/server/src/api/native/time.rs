@@ -15,20 +15,29 @@ pub(super) struct TimeRange {
 
 /// The range of two parameters; what is missing is the last hour.
 pub(super) fn range(from: Option<&str>, to: Option<&str>, now: i64) -> Result<TimeRange, ApiError> {
-    let read = |name: &str, text: Option<&str>, default: &str| {
-        let text = text.filter(|text| !text.is_empty()).unwrap_or(default);
-        moment(text, now).ok_or_else(|| {
-            let expected =
-                "nanoseconds since the epoch, RFC 3339, \"now\" or a duration like \"-1h\"";
-            ApiError::bad_request(format!("{name}: expected {expected}, got {text:?}"))
-        })
+    let read_or = |name: &str, text: Option<&str>, default: &str| {
+        read(name, text.filter(|text| !text.is_empty()).unwrap_or(default), now)
     };
-    let range =
-        TimeRange { from: read("from", from, DEFAULT_FROM)?, to: read("to", to, DEFAULT_TO)? };
+    let range = TimeRange {
+        from: read_or("from", from, DEFAULT_FROM)?,
+        to: read_or("to", to, DEFAULT_TO)?,
+    };
     if range.from > range.to {
         return Err(ApiError::bad_request("from lies after to"));
     }
     Ok(range)
+}
+
+/// The moment of the parameter `name`; `default` when it is missing.
+pub(super) fn or(name: &str, text: Option<&str>, now: i64, default: i64) -> Result<i64, ApiError> {
+    text.filter(|text| !text.is_empty()).map_or(Ok(default), |text| read(name, text, now))
+}
+
+fn read(name: &str, text: &str, now: i64) -> Result<i64, ApiError> {
+    moment(text, now).ok_or_else(|| {
+        let expected = "nanoseconds since the epoch, RFC 3339, \"now\" or a duration like \"-1h\"";
+        ApiError::bad_request(format!("{name}: expected {expected}, got {text:?}"))
+    })
 }
 
 /// A moment in nanoseconds since the epoch.

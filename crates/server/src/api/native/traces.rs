@@ -89,7 +89,7 @@ pub(super) async fn span(
     .await
 }
 
-fn parse_trace_id(text: &str) -> Result<TraceId, ApiError> {
+pub(super) fn parse_trace_id(text: &str) -> Result<TraceId, ApiError> {
     TraceId::parse(text).map_err(|err| ApiError::bad_request(err.to_string()))
 }
 
