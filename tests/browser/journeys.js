@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { violations } from "./axe.js";
 
 const PRODUCER = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1";
-const CONSUMER = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb2";
+export const CONSUMER = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb2";
 const ALONE = "ccccccccccccccccccccccccccccccc3";
 const KEY = "kinesis|us-east-1|orders|123";
 const ENV = "journeys";

@@ -14,11 +14,11 @@ const sizes = flag === "--all" ? [[1680, 945], [1280, 800]] : [[1280, 760]];
 mkdirSync(folder, { recursive: true });
 const server = await startServer(process.env.THROUGHLINE_BIN);
 try {
-  const { big, failing } = await sendSystems(server);
+  const sent = await sendSystems(server);
   for (const [width, height] of sizes) {
     const browser = await startChromium({ viewport: { width, height }, reducedMotion: "reduce" });
     const page = await browser.newPage();
-    for (const [name, path, ready] of screens(big, failing)) {
+    for (const [name, path, ready] of screens(sent)) {
       for (const theme of ["light", "dark"]) {
         if (flag !== "--all" && !FEW.includes(`${name}-${theme}`)) continue;
         await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });

@@ -2,12 +2,15 @@
 // and axe finds nothing, in either theme.
 import assert from "node:assert/strict";
 import { violations } from "./axe.js";
+import { sendYesterday, walkChanges } from "./changes.js";
+import { twoTraces, walkCompare } from "./compare.js";
+import { walkExplore } from "./explore.js";
 import { sendShop, sendTrace } from "./systems.js";
 
 const ENV = "env=production";
 
 /** The screens that are looked at: a name, an address, and what must be there first. */
-export function screens(big, failing) {
+export function screens({ big, failing, good }) {
   return [
     ["map", `/map?${ENV}`, (page) => page.getByRole("button", { name: /^payments service/ }).waitFor()],
     ["map-focus", `/map?${ENV}&focus=payments`, (page) => page.getByRole("heading", { name: "payments" }).waitFor()],
@@ -21,6 +24,12 @@ export function screens(big, failing) {
     ["trace-spans", `/t/${big}?view=spans`, (page) => page.getByRole("region", { name: "Span table" }).waitFor()],
     ["trace-logs", `/t/${failing}?view=logs`, (page) => page.getByRole("region", { name: "Logs" }).waitFor()],
     ["service", `/services/payments?${ENV}`, (page) => page.getByRole("table").first().waitFor()],
+    ["compare", `/compare/${good}/${failing}?${ENV}`, (page) => page.getByRole("treegrid").getByRole("row").nth(2).waitFor()],
+    ["explore", `/explore?${ENV}`, (page) => page.getByRole("region", { name: "What is different in there" }).getByRole("row").nth(1).waitFor()],
+    ["explore-by", `/explore?${ENV}&by=service&sel=slower`, (page) => page.getByRole("region", { name: "What is different in there" }).getByRole("row").nth(1).waitFor()],
+    ["explore-table", `/explore?${ENV}&view=table`, (page) => page.getByRole("region", { name: "Numbers over time" }).waitFor()],
+    ["map-parts", `/map?${ENV}&break=tenant.id&focus=payments`, (page) => page.getByText("By tenant.id").waitFor()],
+    ["map-changes", `/map?${ENV}&cmp=-24h`, (page) => page.getByRole("button", { name: /^legacy-vat service/ }).waitFor()],
     ["setup", "/setup", (page) => page.getByText("spans received").waitFor()],
     ["unknown", "/nowhere", (page) => page.getByText("There is no such page").waitFor()],
   ];
@@ -33,11 +42,14 @@ export async function sendSystems(server, options = {}) {
   const q = encodeURIComponent('service = "payments" and status = error');
   const { traces } = await server.json(`/api/v1/search?q=${q}&from=-1h&environment=production&limit=50`);
   const failing = traces.toSorted((a, b) => b.spanCount - a.spanCount)[0];
-  return { big, failing: failing.traceId };
+  const { good } = await twoTraces(server);
+  await sendYesterday(server);
+  return { big, failing: failing.traceId, good };
 }
 
-export async function walkScreens({ page, server, step }) {
-  const { big, failing } = await sendSystems(server);
+export async function walkScreens({ page, server, step, complaints }) {
+  const sent = await sendSystems(server);
+  const { big, failing } = sent;
   const open = (path) => page.goto(`${server.url}${path}`);
   const panel = () => page.getByRole("complementary", { name: "Selected span" });
   const row = (name) => page.getByRole("treegrid").getByRole("row", { name });
@@ -193,8 +205,12 @@ export async function walkScreens({ page, server, step }) {
     await page.waitForURL((url) => url.pathname === "/traces" && url.searchParams.get("q") === "status = error");
   });
 
+  await walkCompare({ page, server, step, complaints });
+  await walkExplore({ page, server, step });
+  await walkChanges({ page, server, step });
+
   for (const theme of ["light", "dark"]) {
-    for (const [name, path, ready] of screens(big, failing)) {
+    for (const [name, path, ready] of screens(sent)) {
       await step(`axe finds nothing on ${name}, ${theme}`, async () => {
         await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
         await open(path);

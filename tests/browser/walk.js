@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { startChromium } from "./chromium.js";
-import { walkJourneys } from "./journeys.js";
+import { CONSUMER, walkJourneys } from "./journeys.js";
+import { walkLinks } from "./links.js";
 import { walkScreens } from "./screens.js";
 import { startServer } from "./server.js";
 import { walkAsXrayUser } from "./xray.js";
@@ -159,7 +160,8 @@ try {
 
   await walkAsXrayUser({ page, server, step, shoot, complaints });
   await walkJourneys({ page, server, step, shoot });
-  await walkScreens({ page, server, step });
+  await walkLinks({ page, server, step, journey: CONSUMER });
+  await walkScreens({ page, server, step, complaints });
 
   await step("the page neither broke nor asked anyone else", () => assert.deepEqual(complaints, []));
 } finally {

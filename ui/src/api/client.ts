@@ -9,16 +9,20 @@ import type { Language } from "../model/xray-filter";
 import type {
   AttributeKey,
   Diagnosis,
+  Differences,
   Journey,
   Operation,
   OtlpTrace,
+  PagePlaces,
   Paths,
   Rejected,
   SearchResult,
+  SeriesAnswer,
   ServiceMap,
   ServiceStats,
   SpanDetail,
   Status,
+  TraceLinks,
   TraceView,
   ValueCount,
 } from "./types";
@@ -76,8 +80,76 @@ export async function xrayGroups(signal: AbortSignal): Promise<XrayGroup[]> {
   return body.Groups ?? [];
 }
 
-export async function serviceMap(scope: Scope, signal: AbortSignal): Promise<ServiceMap> {
-  return unwrap(await client.GET("/map", { params: { query: range(scope) }, signal }));
+/** The map; with `breakdown` each service also says how it does for each value of that key. */
+export async function serviceMap(
+  scope: Scope,
+  signal: AbortSignal,
+  breakdown: string | null = null,
+): Promise<ServiceMap> {
+  const query = { ...range(scope), ...(breakdown === null ? {} : { breakdown }) };
+  return unwrap(await client.GET("/map", { params: { query }, signal }));
+}
+
+/** What is asked of spans: which, in which language, and by which key they are told apart. */
+export interface Asked {
+  q: string;
+  language: Language;
+}
+
+/** Requests, failures and durations over time; by the values of a key, if one is given. */
+export async function series(
+  scope: Scope,
+  { q, language }: Asked,
+  by: string | null,
+  points: number,
+  signal: AbortSignal,
+): Promise<SeriesAnswer> {
+  const query = { ...range(scope), q, language, points, ...(by === null ? {} : { by }) };
+  return unwrap(await client.GET("/series", { params: { query }, signal }));
+}
+
+/** What the traces in a box of time and duration have more or less often than the others. */
+export async function differences(
+  scope: Scope,
+  { q, language }: Asked,
+  box: { since: string; until: string; minDurationNano: number; maxDurationNano: number },
+  limit: number,
+  signal: AbortSignal,
+): Promise<Differences> {
+  const query = { ...range(scope), q, language, ...box, limit };
+  return unwrap(await client.GET("/differences", { params: { query }, signal }));
+}
+
+/** Where cards stand and which colour services have, as the server keeps it for everyone. */
+export async function pagePlaces(
+  environment: string | null,
+  signal: AbortSignal,
+): Promise<PagePlaces> {
+  const query = environment === null ? {} : { environment };
+  return unwrap(await client.GET("/page/places", { params: { query }, signal }));
+}
+
+/** Adds to what the server keeps; `null` removes. Nothing waits for it. */
+export async function keepPlaces(
+  environment: string | null,
+  changes: {
+    places?: Record<string, readonly number[] | null>;
+    colors?: Record<string, number | null>;
+  },
+): Promise<void> {
+  const url = new URL("api/v1/page/places", base);
+  if (environment !== null) url.searchParams.set("environment", environment);
+  const response = await fetch(url, {
+    method: "PUT",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(changes),
+  });
+  if (!response.ok) throw new ApiError(response.statusText, response.status, null);
+}
+
+/** Where the spans of a trace point to, and which spans of other traces point to it. */
+export async function traceLinks(id: TraceId, signal: AbortSignal): Promise<TraceLinks> {
+  return unwrap(await client.GET("/traces/{id}/links", { params: { path: { id } }, signal }));
 }
 
 export async function traceView(id: TraceId, signal: AbortSignal): Promise<TraceView> {

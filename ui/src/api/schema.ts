@@ -42,8 +42,35 @@ export interface paths {
       Schemas["SearchResult"]
     >;
   };
-  "/map": NoPath & { get: Get<Range, never, Schemas["ServiceMap"]> };
+  "/map": NoPath & { get: Get<Range & { breakdown?: string }, never, Schemas["ServiceMap"]> };
+  "/series": NoPath & {
+    get: Get<
+      Range & { q?: string; language?: string; points?: number; by?: string; limit?: number },
+      never,
+      Schemas["SeriesAnswer"]
+    >;
+  };
+  "/differences": NoPath & {
+    get: Get<
+      Range & {
+        q?: string;
+        language?: string;
+        since?: string;
+        until?: string;
+        minDurationNano?: number;
+        maxDurationNano?: number;
+        of?: "spans" | "traces";
+        limit?: number;
+      },
+      never,
+      Schemas["Differences"]
+    >;
+  };
+  "/page/places": NoPath & {
+    get: Get<{ environment?: string }, never, Schemas["PagePlaces"]>;
+  };
   "/traces/{id}": NoPath & { get: Get<never, { id: string }, Schemas["OtlpTrace"]> };
+  "/traces/{id}/links": NoPath & { get: Get<never, { id: string }, Schemas["TraceLinks"]> };
   "/traces/{id}/view": NoPath & { get: Get<never, { id: string }, Schemas["TraceView"]> };
   "/traces/{id}/spans/{spanId}": NoPath & {
     get: Get<never, { id: string; spanId: string }, Schemas["SpanDetail"]>;
@@ -103,7 +130,61 @@ export interface components {
       fromUnixNano: string;
       toUnixNano: string;
     };
+    Part: Red & { value: string | null };
+    SeriesAnswer: {
+      startUnixNano: string;
+      stepNano: number;
+      series: {
+        value: string | null;
+        rest?: boolean;
+        requests: number[];
+        errors: number[];
+        p50Nano: (number | null)[];
+        p95Nano: (number | null)[];
+        p99Nano: (number | null)[];
+      }[];
+      spans: number;
+      truncated: boolean;
+    };
+    Differences: {
+      inside: number;
+      outside: number;
+      sampled: boolean;
+      attributes: {
+        scope: string;
+        key: string;
+        value: string;
+        inside: number;
+        outside: number;
+        insideShare: number;
+        outsideShare: number;
+        insideP50Nano?: number | null;
+        outsideP50Nano?: number | null;
+      }[];
+      skipped?: string[];
+    };
+    PagePlaces: { places: Record<string, number[]>; colors: Record<string, number> };
+    TraceLinks: {
+      links: {
+        spanId: string;
+        traceId: string;
+        toSpanId: string;
+        rootService: string;
+        rootName: string;
+        startTimeUnixNano: string | null;
+      }[];
+      backLinks: {
+        fromTraceId: string;
+        fromSpanId: string;
+        service: string;
+        name: string;
+        startTimeUnixNano: string;
+        toSpanId: string;
+      }[];
+      truncated: boolean;
+    };
     MapNode: Red & {
+      parts?: Schemas["Part"][];
       id: string;
       name: string;
       kind: "service" | "database" | "queue" | "topic" | "stream" | "function" | "external" | "rpc";

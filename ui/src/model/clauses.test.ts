@@ -1,5 +1,14 @@
 import { expect, test } from "vitest";
-import { equality, nearest, splitClauses, withClause, withoutClause } from "./clauses";
+import {
+  equality,
+  nearest,
+  type SpanScope,
+  scopeOf,
+  splitClauses,
+  withClause,
+  withoutClause,
+  withScope,
+} from "./clauses";
 
 test("clauses are what the outermost `and` joins", () => {
   const check = (q: string, clauses: string[]) => expect(splitClauses(q), q).toEqual(clauses);
@@ -46,4 +55,18 @@ test("what was likely meant is near in letters", () => {
   expect(nearest("chekout", ["cart", "checkout"])).toBe("checkout");
   expect(nearest("x", ["checkout"])).toBeNull();
   expect(nearest("checkout", ["checkout"])).toBeNull();
+});
+
+test("the scope of a search is a clause that comes and goes", () => {
+  const check = (query: string, scope: SpanScope, expected: string) => {
+    expect(withScope(query, scope)).toBe(expected);
+    expect(scopeOf(expected)).toBe(scope);
+  };
+  check("", "root", "root = true");
+  check('service = "a"', "entry", 'service = "a" and entry = true');
+  check('service = "a" and entry = true', "root", 'service = "a" and root = true');
+  check('service = "a" and root = true limit 5', "all", 'service = "a" limit 5');
+  check("a = 1 or b = 2", "entry", "(a = 1 or b = 2) and entry = true");
+  check("root = true", "all", "");
+  expect(scopeOf("a = 1 or root = true")).toBe("all");
 });

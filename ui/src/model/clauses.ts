@@ -87,6 +87,28 @@ export function withClause(
   return [[...left, clause].join(JOIN[language]), tailOf(query)].filter(Boolean).join(" ");
 }
 
+/** Which spans a search is about. */
+export type SpanScope = "all" | "entry" | "root";
+
+const SCOPE_CLAUSE = /^(root|entry)\s*==?\s*true$/i;
+
+/** The scope that an outermost clause of the query names. */
+export function scopeOf(query: string): SpanScope {
+  const found = splitClauses(query).map((c) => SCOPE_CLAUSE.exec(c)?.[1]?.toLowerCase());
+  return found.includes("root") ? "root" : found.includes("entry") ? "entry" : "all";
+}
+
+/** The query about the spans of a scope; another scope of it gives way. */
+export function withScope(query: string, scope: SpanScope): string {
+  const clauses = splitClauses(query).filter((c) => !SCOPE_CLAUSE.test(c));
+  if (scope === "all") return [clauses.join(JOIN.native), tailOf(query)].filter(Boolean).join(" ");
+  // A single clause may hold an outermost "or", which the new one must not tear apart.
+  const [only] = clauses;
+  const rest = clauses.length === 1 && only !== undefined ? all(only, `${scope} = true`) : null;
+  const joined = rest ?? [...clauses, `${scope} = true`].join(JOIN.native);
+  return [joined, tailOf(query)].filter(Boolean).join(" ");
+}
+
 function xrayBoth(one: string | undefined, other: string): string {
   if (!one) return other;
   return /\bor\b/i.test(one) ? `(${one}) AND ${other}` : `${one} AND ${other}`;

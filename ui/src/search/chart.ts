@@ -104,7 +104,10 @@ const STEPS_MS = [
 ];
 
 /** Round moments of the time axis, about one for each `gap` pixels. */
-export function moments({ from, to, width }: Axes, gap = 120): number[] {
+export function moments(
+  { from, to, width }: Pick<Axes, "from" | "to" | "width">,
+  gap = 120,
+): number[] {
   const wanted = ((to - from) / Math.max(1, width)) * gap;
   const step = STEPS_MS.find((s) => s >= wanted) ?? 7 * 86_400_000;
   const out: number[] = [];

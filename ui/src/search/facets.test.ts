@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { TraceSummary } from "../api/types";
-import { differences, facets } from "./facets";
+import { facets } from "./facets";
 
 const trace = (services: string[], failed = false): TraceSummary => ({
   traceId: "",
@@ -29,13 +29,4 @@ test("a facet counts traces, not how often a service is in one", () => {
     { value: "ok", traces: 1 },
   ]);
   expect(of("environment")).toBeUndefined();
-});
-
-test("what sets a selection apart comes first, and what both have is not said", () => {
-  const inside = [trace(["a", "slow"]), trace(["a", "slow"])];
-  const outside = [trace(["a"]), trace(["a", "slow"]), trace(["a"]), trace(["a"])];
-  expect(differences(inside, outside)).toEqual([
-    { name: "service", value: "slow", inside: 1, outside: 0.25 },
-  ]);
-  expect(differences(inside, [])).toEqual([]);
 });

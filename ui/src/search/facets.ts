@@ -1,4 +1,4 @@
-/** What the traces of a result have in common, with counts; and what sets some apart from the rest. */
+/** What the traces of a result have in common, with counts. */
 import type { TraceSummary } from "../api/types";
 
 export type FacetName = "service" | "operation" | "failing" | "status" | "environment";
@@ -41,37 +41,4 @@ function counted(traces: readonly TraceSummary[], name: FacetName): FacetValue[]
   return [...counts]
     .map(([value, n]) => ({ value, traces: n }))
     .sort((a, b) => b.traces - a.traces || (a.value < b.value ? -1 : 1));
-}
-
-export interface Difference {
-  readonly name: FacetName;
-  readonly value: string;
-  /** Shares, 0 to 1, of the traces inside and of all others that have the value. */
-  readonly inside: number;
-  readonly outside: number;
-}
-
-/** What is more or less frequent among `inside` than among `outside`, the greatest gap first. */
-export function differences(
-  inside: readonly TraceSummary[],
-  outside: readonly TraceSummary[],
-): Difference[] {
-  if (inside.length === 0 || outside.length === 0) return [];
-  const out: Difference[] = [];
-  for (const name of FACETS) {
-    const others = new Map(counted(outside, name).map((v) => [v.value, v.traces]));
-    const own = new Map(counted(inside, name).map((v) => [v.value, v.traces]));
-    for (const value of new Set([...own.keys(), ...others.keys()])) {
-      // One side of yes and no says all.
-      if (name === "status" && value === "ok") continue;
-      out.push({
-        name,
-        value,
-        inside: (own.get(value) ?? 0) / inside.length,
-        outside: (others.get(value) ?? 0) / outside.length,
-      });
-    }
-  }
-  const gap = (d: Difference) => Math.abs(d.inside - d.outside);
-  return out.filter((d) => gap(d) >= 0.1).sort((a, b) => gap(b) - gap(a));
 }

@@ -1,6 +1,7 @@
 /** Draws bands and edges under the cards. Keeps no state. */
 import type { MapEdge } from "../api/types";
 import type { Palette } from "../shared/palette";
+import type { Change } from "./changes";
 import { health, isGuess, isMessage } from "./graph";
 import { type BandBox, overlap, type Rect } from "./layout";
 import type { Point } from "./routes";
@@ -38,6 +39,8 @@ export interface Picture {
   readonly strong: MapEdge | null;
   /** Cards that nothing may be written across. */
   readonly cards: readonly Rect[];
+  /** Whether an edge came or went since the time that the map is compared with. */
+  readonly changeOf: (edge: MapEdge) => Change | null;
   /** What is written on an edge, if anything. */
   readonly label: (edge: MapEdge) => string | null;
   readonly rangeSeconds: number;
@@ -64,7 +67,10 @@ export function drawMap(ctx: CanvasRenderingContext2D, picture: Picture): void {
   const order = ({ edge }: DrawnEdge) => (isKept(picture, edge) ? 10 : 0) + RANK[health(edge)];
   for (const drawn of [...edges].sort((a, b) => order(a) - order(b))) {
     ctx.globalAlpha = isKept(picture, drawn.edge) ? 1 : 0.13;
-    drawEdge(ctx, drawn, rangeSeconds, view.k, palette, drawn.edge === picture.strong);
+    const change = picture.changeOf(drawn.edge);
+    if (change === "gone") ctx.globalAlpha *= 0.75;
+    const strong = drawn.edge === picture.strong || change === "new";
+    drawEdge(ctx, drawn, rangeSeconds, view.k, palette, strong, change);
   }
   ctx.globalAlpha = 1;
   ctx.restore();
@@ -80,9 +86,10 @@ function drawLabel(
   ctx: CanvasRenderingContext2D,
   drawn: DrawnEdge,
   text: string,
-  { view, palette, cards }: Picture,
+  { view, palette, cards, changeOf }: Picture,
   written: Rect[],
 ): void {
+  const change = changeOf(drawn.edge);
   ctx.font = '560 11.5px "Inter Variable", system-ui, sans-serif';
   const width = ctx.measureText(text).width + 14;
   const total = drawn.reached.at(-1) ?? 0;
@@ -109,7 +116,7 @@ function drawLabel(
   if (!plate) return;
   written.push(plate);
   ctx.fillStyle = palette.surface;
-  ctx.strokeStyle = edgeColor(drawn.edge, palette);
+  ctx.strokeStyle = edgeColor(drawn.edge, palette, change);
   ctx.lineWidth = 1;
   ctx.beginPath();
   ctx.roundRect(plate.x, plate.y, plate.width, plate.height, 10);
@@ -159,7 +166,8 @@ export function drawMotion(ctx: CanvasRenderingContext2D, picture: Picture, time
   ctx.translate(view.x, view.y);
   ctx.scale(view.k, view.k);
   for (const drawn of edges) {
-    if (drawn.edge.kind === "async" && isKept(picture, drawn.edge)) {
+    const moves = drawn.edge.kind === "async" && picture.changeOf(drawn.edge) !== "gone";
+    if (moves && isKept(picture, drawn.edge)) {
       drawParticles(ctx, drawn, rangeSeconds, palette, timeMs);
     }
   }
@@ -192,7 +200,8 @@ function edgeWidth({ requests }: MapEdge, rangeSeconds: number): number {
   return Math.min(3.6, Math.max(1.1, 1.5 + 0.6 * Math.log10(perSecond + 0.01)));
 }
 
-function edgeColor(edge: MapEdge, palette: Palette): string {
+function edgeColor(edge: MapEdge, palette: Palette, change: Change | null = null): string {
+  if (change !== null) return change === "new" ? palette.accent : palette.ink3;
   const state = health(edge);
   if (state === "error") return palette.error;
   if (state === "warn") return palette.warn;
@@ -207,16 +216,19 @@ function drawEdge(
   scale: number,
   palette: Palette,
   strong: boolean,
+  change: Change | null,
 ): void {
   const end = path.at(-1);
   const first = path[0];
   if (!end || !first) return;
   const width = Math.max(edgeWidth(edge, rangeSeconds), 0.9 / scale) + (strong ? 2 : 0);
-  ctx.strokeStyle = edgeColor(edge, palette);
+  ctx.strokeStyle = edgeColor(edge, palette, change);
   ctx.fillStyle = ctx.strokeStyle;
   ctx.lineWidth = width;
   const dashed = edge.kind === "async" || isMessage(edge);
-  ctx.setLineDash(dashed ? (isGuess(edge) ? [2.5, 4] : [6, 4.5]) : []);
+  // What is gone is the trace of a line: shorter strokes than any message has.
+  const dash = change === "gone" ? [2, 5] : isGuess(edge) ? [2.5, 4] : [6, 4.5];
+  ctx.setLineDash(dashed || change === "gone" ? dash : []);
   ctx.beginPath();
   ctx.moveTo(first.x, first.y);
   for (const p of path) ctx.lineTo(Math.min(p.x, end.x === p.x ? p.x - 5 : p.x), p.y);

@@ -53,3 +53,23 @@ test("a family becomes one card, its calls add up and those within it go", () =>
   expect(after.edges[0]).toMatchObject({ from: "service:web", to: "group:pay", requests: 10 });
   expect(members(before, "group:pay").map((n) => n.name)).toEqual(["pay-api", "pay-worker"]);
 });
+
+test("the parts of a family's members with the same value are one", () => {
+  const part = (value: string | null, requests: number) => ({
+    value,
+    requests,
+    errors: 1,
+    p50Nano: 1,
+    p95Nano: requests,
+    p99Nano: 9,
+  });
+  const nodes = [
+    node("pay-api", { parts: [part("eu", 3), part(null, 1)] }),
+    node("pay-web", { parts: [part("eu", 5)] }),
+  ];
+  const [family] = grouped({ nodes, edges: [], fromUnixNano: "0", toUnixNano: "1" }).nodes;
+  expect(family?.parts).toEqual([
+    { value: "eu", requests: 8, errors: 2, p50Nano: 1, p95Nano: 5, p99Nano: 9 },
+    { value: null, requests: 1, errors: 1, p50Nano: 1, p95Nano: 1, p99Nano: 9 },
+  ]);
+});

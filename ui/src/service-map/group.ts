@@ -1,7 +1,7 @@
 /**
  * A smaller map of the same system: names made short, services of one family made one card. Pure.
  */
-import type { MapEdge, MapNode, ServiceMap } from "../api/types";
+import type { MapEdge, MapNode, Part, ServiceMap } from "../api/types";
 
 /** From this many nodes that would be cards on, a map opens grouped. */
 export const GROUP_ABOVE = 150;
@@ -38,7 +38,9 @@ export function grouped(map: ServiceMap): ServiceMap {
     if (members.length < 2) continue;
     const id = `group:${name}`;
     for (const { id: member } of members) groupOf.set(member, id);
-    groups.push({ ...merged(members), id, name: `${name}-* (${members.length})` } as MapNode);
+    const title = `${name}-* (${members.length})`;
+    const parts = partsOf(members);
+    groups.push({ ...merged(members), id, name: title, ...(parts ? { parts } : {}) } as MapNode);
   }
   const end = (id: string) => groupOf.get(id) ?? id;
   const edges = new Map<string, MapEdge[]>();
@@ -58,8 +60,18 @@ export function grouped(map: ServiceMap): ServiceMap {
   };
 }
 
+/** The parts of all members, those of one value as one; `undefined` when nothing is broken down. */
+function partsOf(members: readonly MapNode[]): Part[] | undefined {
+  if (!members.some((m) => m.parts)) return undefined;
+  const byValue = new Map<string | null, Part[]>();
+  for (const part of members.flatMap((m) => m.parts ?? [])) {
+    byValue.set(part.value, [...(byValue.get(part.value) ?? []), part]);
+  }
+  return [...byValue.values()].map((same) => merged(same));
+}
+
 /** Counts add up. Percentiles do not: the greatest stands for all, so nothing slow is hidden. */
-function merged<T extends MapNode | MapEdge>(items: readonly T[]): T {
+function merged<T extends MapNode | MapEdge | Part>(items: readonly T[]): T {
   const sum = (of: (item: T) => number) => items.reduce((all, item) => all + of(item), 0);
   const most = (of: (item: T) => number) => Math.max(...items.map(of));
   return {

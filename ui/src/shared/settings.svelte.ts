@@ -1,4 +1,5 @@
 /** Theme, time zone and service colours: chosen once, the same on every screen. */
+import { keepPlaces, pagePlaces } from "../api/client";
 import { chooseSlot, SLOTS, slotColor, type Theme } from "../model/service-color";
 import type { Zone } from "../model/units";
 import { router } from "./router.svelte";
@@ -44,7 +45,10 @@ class Settings {
 
 export const settings = new Settings();
 
-/** The slots given out so far. Remembered by this browser until the server keeps them for everyone. */
+/**
+ * The slots given out so far. The server keeps them for everyone, so that a service has its colour in
+ * every browser; this browser's copy is what the page begins with, and all there is without a server.
+ */
 const slots = new Map<string, number>(
   Object.entries(
     recallJson(
@@ -56,27 +60,73 @@ const slots = new Map<string, number>(
   ),
 );
 const used = new Array<number>(SLOTS).fill(0);
-for (const slot of slots.values()) used[slot] = (used[slot] ?? 0) + 1;
+function countSlots(): void {
+  used.fill(0);
+  for (const slot of slots.values()) used[slot] = (used[slot] ?? 0) + 1;
+}
+countSlots();
 
-let slotsAreSaved = true;
+/** Grows when the server's slots come, so that what is drawn is drawn again. */
+let slotsVersion = $state(0);
+/** What was seen here and the server does not have; `null` when it cannot be asked. */
+let unsent: Set<string> | null = new Set();
+let isAnswered = false;
+/** Names for which the server has a slot, or is about to be told one. */
+const settled = new Set<string>();
+
+pagePlaces(null, new AbortController().signal).then(
+  ({ colors }) => {
+    for (const [service, slot] of Object.entries(colors)) {
+      if (Number.isInteger(slot) && slot >= 0 && slot < SLOTS) slots.set(service, slot);
+      settled.add(service);
+      unsent?.delete(service);
+    }
+    countSlots();
+    isAnswered = true;
+    slotsVersion += 1;
+    saveSoon();
+  },
+  () => {
+    unsent = null;
+  },
+);
+
+const SAVE_MS = 400;
+let isSaving = false;
+
+function saveSoon(): void {
+  if (isSaving) return;
+  isSaving = true;
+  setTimeout(() => {
+    isSaving = false;
+    remember("slots", JSON.stringify(Object.fromEntries(slots)));
+    if (!isAnswered || !unsent || unsent.size === 0) return;
+    const colors = Object.fromEntries([...unsent].map((s) => [s, slots.get(s) ?? 0]));
+    unsent.clear();
+    keepPlaces(null, { colors }).catch(() => undefined);
+  }, SAVE_MS);
+}
 
 function slotOf(service: string): number {
-  const known = slots.get(service);
-  if (known !== undefined) return known;
-  const slot = chooseSlot(service, used);
-  slots.set(service, slot);
-  used[slot] = (used[slot] ?? 0) + 1;
-  if (slotsAreSaved) {
-    slotsAreSaved = false;
-    queueMicrotask(() => {
-      slotsAreSaved = true;
-      remember("slots", JSON.stringify(Object.fromEntries(slots)));
-    });
+  let slot = slots.get(service);
+  if (slot === undefined) {
+    slot = chooseSlot(service, used);
+    slots.set(service, slot);
+    used[slot] = (used[slot] ?? 0) + 1;
+  }
+  if (!settled.has(service)) {
+    settled.add(service);
+    unsent?.add(service);
+    saveSoon();
   }
   return slot;
 }
 
-/** The colour of a service in the theme that holds. Reactive to the theme. */
+/** The slot of the colour of a service, for what is drawn outside of the page. */
+export const serviceSlot = slotOf;
+
+/** The colour of a service in the theme that holds. Reactive to the theme and to the server's slots. */
 export function serviceColor(service: string): string {
+  void slotsVersion;
   return slotColor(slotOf(service), settings.theme);
 }

@@ -86,7 +86,10 @@ export const KEYS = {
   s: maybe(),
   sub: maybe(),
   errors: flag,
-  by: oneOf(["operation", "service", "span"], "operation"),
+  by: maybe(),
+  sel: maybe(),
+  metric: oneOf(["p50", "p95", "p99"], "p95"),
+  break: maybe(),
   find: text(),
   match: oneOf(["highlight", "filter"], "highlight"),
   z: span,
@@ -94,6 +97,8 @@ export const KEYS = {
   join: maybe(),
   scale: oneOf(["short", "true"], "short"),
   finding: maybe(),
+  pick: maybe(),
+  diff: flag,
   x: text(),
 } as const;
 
@@ -106,6 +111,7 @@ const SCREEN_KEYS: readonly Key[] = [
   "focus",
   "edge",
   "cmp",
+  "break",
   "view",
   "q",
   "sort",
@@ -116,6 +122,8 @@ const SCREEN_KEYS: readonly Key[] = [
   "sub",
   "errors",
   "by",
+  "sel",
+  "metric",
   "find",
   "match",
   "z",
@@ -123,6 +131,8 @@ const SCREEN_KEYS: readonly Key[] = [
   "join",
   "scale",
   "finding",
+  "pick",
+  "diff",
   "x",
 ];
 
@@ -161,9 +171,10 @@ export function queryText(search: URLSearchParams): string {
 
 /** The screens, by their path under the base. */
 export type Route =
-  | { screen: "home" | "map" | "traces" | "doctor" | "setup" | "go" }
+  | { screen: "home" | "map" | "traces" | "explore" | "doctor" | "setup" | "go" }
   | { screen: "trace"; id: string }
   | { screen: "journey"; id: string }
+  | { screen: "compare"; a: string; b: string }
   | { screen: "service"; name: string }
   | { screen: "unknown"; path: string };
 
@@ -176,10 +187,15 @@ export function parseRoute(path: string): Route {
   if (first === "journeys" && second !== "" && rest.length === 0) {
     return { screen: "journey", id: decoded(second) };
   }
+  if (first === "compare" && second !== "" && rest[0] !== undefined && rest.length === 1) {
+    return { screen: "compare", a: decoded(second), b: decoded(rest[0]) };
+  }
   if (first === "services" && second !== "" && rest.length === 0) {
     return { screen: "service", name: decoded(second) };
   }
-  const plain = (["map", "traces", "doctor", "setup", "go"] as const).find((s) => s === first);
+  const plain = (["map", "traces", "explore", "doctor", "setup", "go"] as const).find(
+    (s) => s === first,
+  );
   return plain && second === "" ? { screen: plain } : { screen: "unknown", path };
 }
 

@@ -1,8 +1,11 @@
 /** Draws the rows of the waterfall that are in view, and the minimap. Keeps no state. */
+
+import type { Stroke } from "../journey/say";
 import { formatDuration } from "../model/units";
 import type { Palette } from "../shared/palette";
 import type { Stretch } from "./critical-path";
 import { type Bar, bar, caretX, type Frame, labelPlace, ROW, timeX } from "./geometry";
+import type { RowJoin } from "./row-joins";
 import {
   at,
   durationOf,
@@ -26,6 +29,10 @@ export interface Scene {
   readonly ticks: readonly number[];
   readonly palette: Palette;
   readonly color: (service: string) => string;
+  /** The messages that a row sent or took. */
+  readonly joins: ReadonlyMap<number, RowJoin>;
+  /** What the chip of such a row says. */
+  readonly sayJoin: (join: RowJoin) => string;
   /** What is said of a row whose span was not received. */
   readonly missing: (row: number) => string;
 }
@@ -34,6 +41,7 @@ const FONT = '"Inter Variable", system-ui, sans-serif';
 const BODY = `450 12.5px ${FONT}`;
 const STRONG = `640 12.5px ${FONT}`;
 const SMALL = `500 12px ${FONT}`;
+const CHIP = `560 11px ${FONT}`;
 const BAR_HEIGHT = 14;
 
 /** Draws rows `first .. last` as seen with the list scrolled to `scrollTop`. */
@@ -56,7 +64,7 @@ export function drawRows(
   for (let i = first; i < last; i++) {
     const row = at(scene.rows, i);
     const y = i * ROW - scrollTop;
-    drawName(ctx, scene, row, frame, y);
+    if (frame.names > 0) drawName(ctx, scene, row, frame, y);
     drawBar(ctx, scene, row, frame, y);
   }
 }
@@ -89,6 +97,7 @@ function drawGrid(ctx: CanvasRenderingContext2D, scene: Scene, frame: Frame, hei
     const x = Math.round(timeX(frame, scene.tree.total, tick));
     if (x > frame.names) ctx.fillRect(x, 0, 1, height);
   }
+  if (frame.names === 0) return;
   ctx.fillStyle = scene.palette.line2;
   ctx.fillRect(frame.names, 0, 1, height);
 }
@@ -300,7 +309,7 @@ function drawLabel(
     return;
   }
   if (isPlaceholder(tree, row)) return;
-  const text = formatDuration(durationOf(tree, row));
+  const text = labelText(ctx, scene, row, frame, place);
   const label = labelPlace(frame, place, ctx.measureText(text).width);
   ctx.textAlign = label.align;
   if (label.inside) {
@@ -311,6 +320,66 @@ function drawLabel(
   }
   ctx.fillStyle = isError(tree, row) ? palette.error : palette.ink2;
   ctx.fillText(text, label.x, y);
+  const join = scene.joins.get(row);
+  if (join) drawJoin(ctx, scene, join, frame, place, label, ctx.measureText(text).width, y);
+}
+
+/** The duration; where names have no column, also what it is, as far as there is room. */
+function labelText(
+  ctx: CanvasRenderingContext2D,
+  { tree }: Scene,
+  row: number,
+  frame: Frame,
+  place: Bar,
+): string {
+  const duration = formatDuration(durationOf(tree, row));
+  if (frame.names > 0) return duration;
+  const after = frame.width - (place.x + place.width) - 14;
+  const room =
+    Math.max(after, place.x - 14, place.width - 34, 90) - ctx.measureText(`${duration}  `).width;
+  return `${duration}  ${shorten(ctx, `${serviceOf(tree, row)} ${nameOf(tree, row)}`, room)}`;
+}
+
+const DASHES: Readonly<Record<Stroke, readonly number[]>> = {
+  solid: [],
+  dashed: [4, 3],
+  dotted: [1.5, 2.5],
+};
+
+/** A chip that says by what a message of the row is known: beside the bar, left out without room. */
+function drawJoin(
+  ctx: CanvasRenderingContext2D,
+  scene: Scene,
+  join: RowJoin,
+  frame: Frame,
+  place: Bar,
+  label: { x: number; align: "left" | "right"; inside: boolean },
+  labelWidth: number,
+  y: number,
+): void {
+  const { palette } = scene;
+  ctx.font = CHIP;
+  const text = scene.sayJoin(join);
+  const width = ctx.measureText(text).width + 16;
+  const afterLabel = label.align === "left" ? label.x + labelWidth : place.x + place.width;
+  const beforeLabel = label.align === "right" && !label.inside ? label.x - labelWidth : place.x;
+  let x = afterLabel + 10;
+  if (x + width > frame.width - 4) x = beforeLabel - 10 - width;
+  // A bar that fills the row leaves room only on itself, before its label.
+  if (x < frame.names + 4 && label.inside) x = label.x - labelWidth - 18 - width;
+  if (x < frame.names + 4 || (label.inside && x < place.x)) return;
+  const color = join.stroke === "solid" ? palette.async : palette.warn;
+  roundRect(ctx, x, y - 9, width, 18, 9);
+  ctx.fillStyle = palette.surface;
+  ctx.fill();
+  ctx.setLineDash([...DASHES[join.stroke]]);
+  ctx.lineWidth = 1.3;
+  ctx.strokeStyle = color;
+  ctx.stroke();
+  ctx.setLineDash([]);
+  ctx.fillStyle = color;
+  ctx.textAlign = "left";
+  ctx.fillText(text, x + 8, y + 0.5);
 }
 
 const MINIMAP_LEVEL_MAX = 7;

@@ -20,6 +20,9 @@ export const TIME_PAD = 12;
 
 export const namesWidth = (width: number) => Math.round(Math.min(420, Math.max(170, width * 0.36)));
 
+/** So narrow, names and times cannot both be read: the column of names is hidden at first. */
+export const NARROW = 640;
+
 /** Where the fold mark of a row is. */
 export const caretX = (depth: number) => PAD + Math.min(depth, INDENT_LEVELS_MAX) * INDENT;
 
