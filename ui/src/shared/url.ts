@@ -94,6 +94,7 @@ export const KEYS = {
   join: maybe(),
   scale: oneOf(["short", "true"], "short"),
   finding: maybe(),
+  wait: oneOf(["any", "100ms", "1s", "10s", "1m"], "any"),
   x: text(),
 } as const;
 
@@ -123,6 +124,7 @@ const SCREEN_KEYS: readonly Key[] = [
   "join",
   "scale",
   "finding",
+  "wait",
   "x",
 ];
 
@@ -161,7 +163,7 @@ export function queryText(search: URLSearchParams): string {
 
 /** The screens, by their path under the base. */
 export type Route =
-  | { screen: "home" | "map" | "traces" | "doctor" | "setup" | "go" }
+  | { screen: "home" | "map" | "traces" | "journeys" | "doctor" | "setup" | "go" }
   | { screen: "trace"; id: string }
   | { screen: "journey"; id: string }
   | { screen: "service"; name: string }
@@ -179,7 +181,9 @@ export function parseRoute(path: string): Route {
   if (first === "services" && second !== "" && rest.length === 0) {
     return { screen: "service", name: decoded(second) };
   }
-  const plain = (["map", "traces", "doctor", "setup", "go"] as const).find((s) => s === first);
+  const plain = (["map", "traces", "journeys", "doctor", "setup", "go"] as const).find(
+    (s) => s === first,
+  );
   return plain && second === "" ? { screen: plain } : { screen: "unknown", path };
 }
 
