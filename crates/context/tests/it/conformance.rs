@@ -202,6 +202,9 @@ fn a_version_of_the_future_is_read_as_we_know_it() {
     for rest in ["01", "01-what-the-future-will-be-like"] {
         check_kept(&format!("cc-{TRACE}-{SPAN}-{rest}"));
     }
+    for version in ["01", "02", "fe"] {
+        check_kept(&format!("{version}-{TRACE}-{SPAN}-00"));
+    }
     check_new(&[("traceparent", &format!("cc-{TRACE}-{SPAN}-01.what"))]);
     check_new(&[("traceparent", &format!("ff-{TRACE}-{SPAN}-01"))]);
 }
@@ -254,6 +257,8 @@ fn the_random_flag_goes_on_as_it_came() {
         let called = ask_once(&[("traceparent", &parent(flags))]);
         assert_eq!(format!("{:02x}", called.flags), flags);
     }
+    // Bits that have no meaning yet are not sent on.
+    assert_eq!(ask_once(&[("traceparent", &parent("ff"))]).flags, 3);
 }
 
 #[test]
@@ -312,10 +317,12 @@ fn a_key_counts_once() {
 
 #[test]
 fn every_allowed_character_goes_on() {
-    let key = "abcdefghijklmnopqrstuvwxyz0123456789_-*/@a-z0-9_-*/";
     let value: String = (' '..='~').filter(|c| !",=".contains(*c)).collect();
-    // The value begins with a space, which is its own.
-    assert_eq!(tracestate(&[&format!("{key}={value}")]), [(key.to_owned(), value)]);
+    let plain = "abcdefghijklmnopqrstuvwxyz0123456789_-*/";
+    for key in [plain.to_owned(), format!("{plain}@a-z0-9_-*/")] {
+        // The value begins with a space, which is its own.
+        assert_eq!(tracestate(&[&format!("{key}={value}")]), [(key, value.clone())]);
+    }
 }
 
 #[test]
@@ -336,9 +343,19 @@ fn keys_follow_the_grammar_of_level_2() {
     for key in ["foo@", "foo@@bar", "foo@bar@baz", "0foo"] {
         check_tracestate(&[&format!("{key}=1,bar=2")], &[(key, "1"), ("bar", "2")]);
     }
-    let (longest, longer) = ("z".repeat(256), "z".repeat(257));
-    check_tracestate(&["foo=1", &format!("{longest}=1")], &[("foo", "1"), (&longest, "1")]);
-    check_tracestate(&["foo=1", &format!("{longer}=1")], &[]);
+    let repeated = |letter: &str, count| letter.repeat(count);
+    // Level 1 had lengths of their own for what is before and behind the `@`.
+    for key in [
+        repeated("z", 256),
+        format!("{}@{}", repeated("t", 241), repeated("v", 14)),
+        format!("{}@v", repeated("t", 242)),
+        format!("t@{}", repeated("v", 15)),
+    ] {
+        check_tracestate(&["foo=1", &format!("{key}=1")], &[("foo", "1"), (&key, "1")]);
+    }
+    for key in [repeated("z", 257), format!("{}@v", repeated("t", 255))] {
+        check_tracestate(&["foo=1", &format!("{key}=1")], &[]);
+    }
 }
 
 #[test]
@@ -356,6 +373,8 @@ fn there_may_be_32_members() {
     let member = |i: usize| format!("bar{i:02}={i:02}");
     let list = |from: usize, to: usize| (from..=to).map(member).collect::<Vec<_>>().join(",");
     assert_eq!(tracestate(&[&list(1, 10), &list(11, 32)]).len(), 32);
+    let four = [list(1, 10), list(11, 20), list(21, 30), list(31, 32)];
+    assert_eq!(tracestate(&four.each_ref().map(String::as_str)).len(), 32);
     assert_eq!(tracestate(&[&list(1, 10), &list(11, 33)]).len(), 0);
 }
 

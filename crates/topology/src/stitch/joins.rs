@@ -48,9 +48,10 @@ pub struct Refused {
 /// Joins producers and consumers of any number of messages.
 ///
 /// *Several consumers* each get an edge, and of one service and span name the deliveries are
-/// numbered by start unless the carrier counts. A consumer inside another, in time and within one
-/// trace and service, is the same delivery told more exactly and takes its place; so is a function's
-/// span beside the segment that the Lambda service sends of the same invocation.
+/// numbered by start unless the carrier counts. Within one trace and service, a consumer inside
+/// another in time, and one that works on what another fetched, is the same delivery told more
+/// exactly and takes its place; so is a function's span beside the segment that the Lambda service
+/// sends of the same invocation.
 ///
 /// *Several producers*: of one trace only one produced the message, the one of kind producer,
 /// else the first; later ones repeat it, and the carrier answered with the same id. Where the
@@ -105,7 +106,8 @@ fn keep_functions(consumers: &mut Vec<ReceiptAt>) {
     });
 }
 
-/// Drops a consumer that another one of its trace and service lies in. They come by start.
+/// Drops a consumer that another one of its trace and service lies in, and a fetch that the work
+/// on its message follows before the next fetch. They come by start.
 fn keep_inner(consumers: &mut Vec<ReceiptAt>) {
     let mut homes: AHashMap<_, Vec<usize>> = AHashMap::new();
     for (at, consumer) in consumers.iter().enumerate() {
@@ -125,6 +127,16 @@ fn keep_inner(consumers: &mut Vec<ReceiptAt>) {
                 .is_some_and(|outer| home.iter().filter_map(of).any(|inner| lies_in(inner, outer)));
             if let Some(is_outer) = is_outer.get_mut(*at) {
                 *is_outer = has_inner;
+            }
+        }
+        for pair in home.windows(2) {
+            let [at, next] = pair else { continue };
+            let is_fetch = |at: &usize| of(at).is_some_and(|consumer| consumer.fetches);
+            if is_fetch(at)
+                && !is_fetch(next)
+                && let Some(is_outer) = is_outer.get_mut(*at)
+            {
+                *is_outer = true;
             }
         }
     }

@@ -257,12 +257,31 @@ impl Seat<'_, '_> {
         }
         let texts = self.found.texts(word);
         for text in &texts {
-            let Ok(mut receipt) = Receipt::parse(direction, text) else { continue };
+            let Ok(receipt) = Receipt::parse(direction, text) else { continue };
+            let mut receipt = self.completed(receipt);
             let listed = (texts.len() > 1).then_some(texts.len() as u32);
             receipt.batch_size = self.found.number(Word::BatchCount).or(listed);
             receipt.time_unix_nano = self.time;
             each(receipt);
         }
+    }
+
+    /// A stated receipt with the region and the resource that its text leaves out, where the span's
+    /// own words are of the same carrier. Where the resource is a part of the key the text says it.
+    fn completed(&self, mut receipt: Receipt) -> Receipt {
+        let carrier = receipt.carrier;
+        let is_open = receipt.region.is_none() || receipt.resource.is_none();
+        if !is_open || carrier.id_needs_resource() || carrier != self.messaging_carrier() {
+            return receipt;
+        }
+        let own = self.receipt(receipt.direction, carrier, String::new());
+        let own = self.with_resource(own, places(carrier));
+        receipt.region = receipt.region.or(own.region);
+        if receipt.resource.is_none() {
+            receipt.account = receipt.account.or(own.account);
+            receipt.resource = own.resource;
+        }
+        receipt
     }
 
     fn flow(&self) -> Option<Direction> {
@@ -286,14 +305,7 @@ impl Seat<'_, '_> {
         let mut receipt = self.receipt(direction, carrier, id);
         receipt.index = self.index;
         receipt.batch_size = self.found.number(Word::BatchCount).or(self.count);
-        let resource: &[Word] = match carrier {
-            // A URL without a path still says which region.
-            Carrier::Sqs => &[Word::Url, Word::QueueName, Word::Destination, Word::QueueUrl],
-            Carrier::Sns => &[Word::Destination, Word::Topic],
-            Carrier::Kinesis => &[Word::Destination, Word::Stream],
-            _ => &[Word::Destination],
-        };
-        each(self.with_resource(receipt, resource));
+        each(self.with_resource(receipt, places(carrier)));
     }
 
     fn messaging_carrier(&self) -> Carrier {
@@ -407,6 +419,17 @@ impl Seat<'_, '_> {
         let name = name.or_else(|| is_xray.then(|| self.span.name()))?.to_ascii_lowercase();
         let name = name.trim_start_matches("amazon").trim_start_matches("aws").trim();
         Carrier::from_name(name)
+    }
+}
+
+/// The words that name a message's resource, the last the most exactly.
+fn places(carrier: Carrier) -> &'static [Word] {
+    match carrier {
+        // A URL without a path still says which region.
+        Carrier::Sqs => &[Word::Url, Word::QueueName, Word::Destination, Word::QueueUrl],
+        Carrier::Sns => &[Word::Destination, Word::Topic],
+        Carrier::Kinesis => &[Word::Destination, Word::Stream],
+        _ => &[Word::Destination],
     }
 }
 

@@ -10,7 +10,11 @@ use throughline_context::{Carrier, Direction, MessageKey};
 use throughline_model::{SpanBatch, SpanId};
 
 use super::edge::ReceiptAt;
+use super::pointers::is_pointing;
 use super::receipts::ReceiptReader;
+
+/// Spans of one trace that name one message, as far as their links are looked at.
+const BESIDE_MAX: usize = 64;
 
 /// A trace with its tree and its receipts.
 pub(super) struct Loaded {
@@ -20,6 +24,12 @@ pub(super) struct Loaded {
     receipts: AHashMap<u32, Vec<ReceiptAt>>,
     rows: AHashMap<SpanId, u32>,
     holders: AHashMap<(SpanId, MessageKey, Direction), u32>,
+    /// The spans that consumed a message, by its key.
+    takers: AHashMap<MessageKey, Vec<u32>>,
+    /// The keys that are those of links, which several messages may share.
+    links: AHashSet<MessageKey>,
+    /// The link that a span names a message on, by span and message.
+    named_on: AHashMap<(u32, MessageKey), MessageKey>,
 }
 
 /// Messages that came together, and what was done with them.
@@ -99,17 +109,34 @@ impl Loaded {
         let reader = ReceiptReader::new(&batch);
         let mut receipts = AHashMap::new();
         let mut holders = AHashMap::new();
+        let (mut links, mut named_on) = (AHashSet::new(), AHashMap::new());
+        let mut takers: AHashMap<MessageKey, Vec<u32>> = AHashMap::new();
         for row in (0..len).filter(|row| reader.may_have(*row)) {
             let found = reader.at(row);
             for receipt in &found {
                 let holder = (receipt.span_id, receipt.key, receipt.receipt.direction);
                 holders.entry(holder).or_insert(row as u32);
+                if receipt.receipt.direction == Direction::In {
+                    takers.entry(receipt.key).or_default().push(row as u32);
+                }
             }
+            let mut link = None;
+            reader.of(row, |receipt| {
+                let (key, index) = (receipt.key(), receipt.index);
+                if is_pointing(receipt.carrier) {
+                    links.insert(key);
+                }
+                if receipt.carrier == Carrier::Link {
+                    link = Some((index, key));
+                } else if let Some((_, link)) = link.filter(|(at, _)| *at == index) {
+                    named_on.insert((row as u32, key), link);
+                }
+            });
             if !found.is_empty() {
                 receipts.insert(row as u32, found);
             }
         }
-        Self { batch, parents, children, receipts, rows, holders }
+        Self { batch, parents, children, receipts, rows, holders, takers, links, named_on }
     }
 
     /// The other end of a link to a span.
@@ -161,6 +188,23 @@ impl Loaded {
     pub(super) fn receipts(&self, row: u32, way: Direction) -> impl Iterator<Item = &ReceiptAt> {
         let all = self.receipts.get(&row).map(Vec::as_slice).unwrap_or_default();
         all.iter().filter(move |at| at.receipt.direction == way)
+    }
+
+    /// Those of some keys that are of messages, not of links.
+    pub(super) fn messages(&self, keys: &[MessageKey]) -> Vec<MessageKey> {
+        keys.iter().copied().filter(|key| !self.links.contains(key)).collect()
+    }
+
+    /// The links of other spans that consumed one of some messages, of [`BESIDE_MAX`] at most.
+    pub(super) fn links_beside(&self, row: u32, messages: &[MessageKey]) -> Vec<ReceiptAt> {
+        let is_link = |at: &&ReceiptAt| at.receipt.carrier == Carrier::Link;
+        let rows = messages.iter().flat_map(|key| self.takers.get(key)).flatten();
+        let rows = rows.copied().filter(|other| *other != row);
+        let mut rows: Vec<u32> = rows.take(BESIDE_MAX).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let links = |row| self.receipts(row, Direction::In).filter(is_link).cloned();
+        rows.into_iter().flat_map(links).collect()
     }
 
     fn consumes(&self, row: u32) -> bool {
@@ -247,10 +291,30 @@ impl Loaded {
         own(std::iter::once(holder).chain(mine).collect())
     }
 
+    /// Makes slots of one message one: who fetches it and who works on it both name it.
+    fn one_slot_each(&self, told: impl Iterator<Item = Vec<MessageKey>>) -> Vec<Vec<MessageKey>> {
+        let mut places: AHashMap<MessageKey, usize> = AHashMap::new();
+        let mut slots: Vec<Vec<MessageKey>> = Vec::new();
+        for keys in told {
+            let messages = keys.iter().filter(|key| !self.links.contains(key));
+            let known = messages.clone().find_map(|key| places.get(key).copied());
+            let place = known.unwrap_or(slots.len());
+            places.extend(messages.map(|key| (*key, place)));
+            match slots.get_mut(place) {
+                Some(slot) => {
+                    let new: Vec<_> = keys.into_iter().filter(|key| !slot.contains(key)).collect();
+                    slot.extend(new);
+                }
+                None => slots.push(keys),
+            }
+        }
+        slots
+    }
+
     /// Gives each message of some holders its own spans, and what is left to all.
     fn divide(&self, holders: Vec<u32>, mut rows: Vec<u32>) -> Reception {
-        let slots: Vec<Vec<MessageKey>> =
-            holders.iter().flat_map(|row| self.slots(*row, Direction::In)).collect();
+        let told = holders.iter().flat_map(|row| self.slots(*row, Direction::In));
+        let slots = self.one_slot_each(told);
         rows.sort_unstable();
         rows.dedup();
         if slots.len() <= 1 {
@@ -264,7 +328,14 @@ impl Loaded {
             .collect();
         let mut own = vec![Vec::new(); slots.len()];
         let mut owned = AHashSet::new();
-        for row in rows.iter().filter(|row| !holders.contains(row)) {
+        // Of the holders those that took one message are that message's.
+        let took_one = |row: u32| {
+            let keys = self.receipts(row, Direction::In).map(|at| at.key);
+            let keys = keys.filter(|key| !self.links.contains(key));
+            let slots: AHashSet<_> = keys.filter_map(|key| slot_of.get(&key)).collect();
+            slots.len() == 1
+        };
+        for row in rows.iter().filter(|row| !holders.contains(row) || took_one(**row)) {
             let slot = self.receipts(*row, Direction::In).find_map(|at| slot_of.get(&at.key));
             if let Some(list) = slot.and_then(|slot| own.get_mut(*slot)) {
                 list.extend(self.subtree(*row).into_iter().filter(|row| owned.insert(*row)));
@@ -355,7 +426,11 @@ impl Loaded {
             let holds =
                 |row: &u32| self.receipts(*row, Direction::In).any(|r| keys.contains(&r.key));
             let holder = reception.holders.iter().copied().find(holds).unwrap_or(holder);
-            (holder, keys.clone())
+            let link = |key| self.named_on.get(&(holder, key)).copied();
+            let mut keys = keys.clone();
+            let links: Vec<_> = keys.iter().filter_map(|key| link(*key)).collect();
+            keys.extend(links.into_iter().filter(|key| !keys.contains(key)).collect::<Vec<_>>());
+            (holder, keys)
         });
         let messages = messages.collect();
         let is_told = slot.is_some() || reception.common_outs.len() <= reception.slots.len();

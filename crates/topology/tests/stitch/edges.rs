@@ -169,6 +169,25 @@ fn a_consumer_inside_a_consumer_takes_its_place() {
 }
 
 #[test]
+fn the_work_on_what_was_fetched_takes_the_place_of_the_fetch() {
+    let call = taken(SQS).kind(SpanKind::Client).attr("messaging.operation.type", "receive");
+    let fetch = |second| call.clone().id(second).at(NOW + second as i64 * SECOND).lasting(SECOND);
+    let work = |second| taken(SQS).id(second).at(NOW + second as i64 * SECOND).lasting(SECOND);
+    let consumers = |ins: &[Span]| {
+        let joined = all(&[sent(SQS)], ins);
+        let order: Vec<_> = joined.edges.iter().map(|edge| edge.to.1.0[7]).collect();
+        order
+    };
+    assert_eq!(consumers(&[work(4), fetch(3)]), [4]);
+    assert_eq!(consumers(&[fetch(3)]), [3], "alone it is all there is");
+    // Fetched twice, worked on once: two deliveries.
+    assert_eq!(consumers(&[work(6), fetch(3), fetch(5)]), [3, 6]);
+    // Somebody else's work is another delivery.
+    assert_eq!(consumers(&[work(4).service("audit"), fetch(3)]), [3, 4]);
+    assert_eq!(consumers(&[work(4).in_trace(8), fetch(3)]), [3, 4]);
+}
+
+#[test]
 fn of_one_trace_one_producer_produced_it() {
     // A call below the producer's span knows the id too; a repeated call is answered with it.
     let call = sent(SQS).kind(SpanKind::Client).id(1).at(NOW + 5);

@@ -189,6 +189,25 @@ fn what_a_layer_records_has_an_item_for_each_message() {
 }
 
 #[test]
+fn what_a_stated_receipt_leaves_out_the_calls_own_words_say() {
+    let call = |text| {
+        of(Client, &[("rpc.service", "SQS"), ("rpc.method", "SendMessageBatch")])
+            .attr("messaging.system", "aws.sqs")
+            .attr("cloud.region", "eu-west-1")
+            .attr("aws.queue_url", "http://localhost:4566/123456789012/jobs")
+            .attr("stitch.out", text)
+    };
+    check(call("sqs|||m-1"), &["out sqs|eu-west-1|jobs|m-1"]);
+    check(call("sqs||other|m-1"), &["out sqs|eu-west-1|other|m-1"]);
+    check(call("sqs|us-east-1||m-1"), &["out sqs|us-east-1|jobs|m-1"]);
+    // Of another carrier the call says nothing; nor may it change what a message is known by.
+    check(call("sns|||n-1"), &["out sns|||n-1"]);
+    check(call("kinesis|||49"), &["out kinesis|||49"]);
+    let record = of(Client, &[("rpc.service", "Kinesis"), ("aws.kinesis.stream_name", "orders")]);
+    check(record.attr("stitch.out", "kinesis|||49"), &["out kinesis|||49"]);
+}
+
+#[test]
 fn links_say_who_sent_and_which_message() {
     let mut builder = SpanBatchBuilder::default();
     let other = (TraceId([7; 16]), SpanId([8; 8]));

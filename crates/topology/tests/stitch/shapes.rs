@@ -1,9 +1,9 @@
 //! Journeys of one shape each: circles, crowds, long ways, batches, links, dead letters.
 
-use throughline_model::{SpanKind, TraceId};
+use throughline_model::{AttrValue, SpanBatchBuilder, SpanId, SpanKind, TraceId};
 use throughline_testkit::{JourneySpan, Span, batch, span};
 use throughline_topology::stitch::{
-    Budget, Carrier, Focus, Gap, Journey, Limit, Receipt, Share, journey,
+    Budget, Carrier, Class, Focus, Gap, Journey, Limit, Receipt, Share, journey,
 };
 
 use crate::memory::Memory;
@@ -225,4 +225,97 @@ fn what_cannot_be_told_is_said() {
             Gap::ConsumerNotFound { trace_id: trace(1), carrier, resource, messages: 1 },
         ]
     );
+}
+
+#[test]
+fn a_message_that_is_fetched_and_worked_on_is_one() {
+    let home = |name| span(name).environment("prod").lasting(10);
+    let poll = home("poll").in_trace(2).service("worker").at(NOW + SECOND).lasting(SECOND);
+    let child = |name, after| home(name).service("worker").child_of(&poll).at(NOW + SECOND + after);
+    let named = |span: Span| {
+        span.attr("messaging.system", "aws_sqs")
+            .attr("messaging.destination.name", "q")
+            .attr("messaging.message.id", "m")
+    };
+    let fetch =
+        named(child("fetch", 1)).kind(SpanKind::Client).attr("rpc.method", "ReceiveMessage");
+    let work = named(child("work", 20)).attr("messaging.operation.type", "process");
+    // In a queue's message that nobody sent there is what somebody published.
+    let unpacked = work.clone().attr("stitch.in", "sns||news|n");
+    let send = home("web").in_trace(1).service("web").kind(SpanKind::Producer).at(NOW);
+    let linked = work.clone().linked_to(&send);
+    for (sent, work, class) in [
+        ("sqs||q|m", work, Class::MessageId),
+        ("sns||news|n", unpacked, Class::MessageId),
+        ("sqs||q|m", linked, Class::Explicit),
+    ] {
+        let send = send.clone().attr("stitch.out", sent);
+        let spans = [send, poll.clone(), fetch.clone(), work.clone()];
+        let traces = [1, 2].map(|number| Focus::Trace(trace(number)));
+        let fetch = Focus::Span(fetch.trace_id, fetch.span_id);
+        for focus in [traces[0], traces[1], fetch] {
+            let found = go(&spans, focus, &Budget::default());
+            let steps: Vec<_> =
+                found.steps.iter().map(|s| (s.edge.to.1, s.edge.class, s.shared_by)).collect();
+            assert_eq!(steps, [(work.span_id, class, 1)], "{sent}");
+            assert_eq!(found.steps[0].share, Share::Own);
+            assert_eq!(found.gaps, [], "{sent}");
+        }
+    }
+}
+
+#[test]
+fn messages_named_on_links_to_one_span_come_from_there() {
+    let send = span("send").in_trace(1).service("web").kind(SpanKind::Producer).at(NOW).lasting(10);
+    let mut builder = SpanBatchBuilder::default();
+    builder.start_resource();
+    builder.attribute("service.name", AttrValue::Str("worker"));
+    builder.end_resource("", 0);
+    builder.start_span(trace(2), SpanId([2; 8]));
+    builder.kind(SpanKind::Consumer);
+    builder.times(NOW + SECOND, NOW + 2 * SECOND);
+    builder.attribute("messaging.system", AttrValue::Str("aws_sqs"));
+    for id in ["a", "b", "c"] {
+        builder.start_link(send.trace_id, send.span_id, "", 0, 0);
+        builder.attribute("messaging.message.id", AttrValue::Str(id));
+    }
+    builder.end_span();
+    let memory = Memory::new(&[batch(&[send]), builder.finish()]);
+    for number in [1, 2] {
+        let found = journey(&memory, Focus::Trace(trace(number)), &Budget::default()).unwrap();
+        assert_eq!(traces(&found), [1, 2]);
+        assert_eq!(found.steps.len(), 1);
+        assert_eq!(found.gaps, []);
+    }
+}
+
+#[test]
+fn of_messages_fetched_together_each_has_its_own_work() {
+    let ids = ["a", "b", "c"];
+    let home = |name| span(name).environment("prod").lasting(10);
+    let poll = home("poll").in_trace(9).service("worker").at(NOW + SECOND).lasting(SECOND);
+    let child = |name, after| home(name).service("worker").child_of(&poll).at(NOW + SECOND + after);
+    let fetch = child("fetch", 1).kind(SpanKind::Client).attr("rpc.method", "ReceiveMessage");
+    let fetch = fetch.attr("messaging.system", "aws_sqs").attr("messaging.message.id", "a");
+    let mut spans = vec![poll.clone(), fetch];
+    for (n, id) in ids.iter().enumerate() {
+        let send = home("web").service("web").kind(SpanKind::Producer).at(NOW);
+        let text = format!("sqs||q|{id}");
+        spans.push(send.in_trace(n as u128 + 1).attr("stitch.out", text.clone()));
+        spans.push(child("work", 20 + n as i64).id(n as u64 + 100).attr("stitch.in", text));
+    }
+    let whole = go(&spans, Focus::Trace(trace(9)), &Budget::default());
+    assert_eq!((whole.steps.len(), traces(&whole)), (3, vec![1, 2, 3, 9]));
+    assert!(whole.is_complete(), "{:?} {:?}", whole.truncated, whole.gaps);
+    for number in [1, 2, 3] {
+        let found = go(&spans, Focus::Trace(trace(number)), &Budget::default());
+        let steps: Vec<_> = found.steps.iter().map(|s| (s.share, s.edge.to.1.0[7])).collect();
+        assert_eq!(steps, [(Share::Own, number as u8 + 99)]);
+        let worker = found.traces.iter().find(|member| member.trace_id == trace(9)).unwrap();
+        let work = worker.rows.iter().map(|row| worker.batch.span(*row as usize));
+        let work = work.filter(|span| span.name() == "work").count();
+        assert_eq!(work, 1, "the others' work is none of its own");
+        let span = Focus::Span(trace(9), found.steps[0].edge.to.1);
+        assert_eq!(go(&spans, span, &Budget::default()).steps.len(), 1);
+    }
 }

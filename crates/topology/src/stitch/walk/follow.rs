@@ -55,6 +55,8 @@ impl<S: Source> Walk<'_, S> {
                 self.gaps.insert(Gap::OneOfMany { trace_id: at.trace, messages: count });
             }
             let mut edges = Vec::new();
+            // Several messages may be named on links to one span.
+            let mut known = AHashSet::new();
             for (holder, keys) in cause.messages {
                 let found = self.edges_to(at.trace, holder, &keys)?;
                 if found.is_empty() {
@@ -62,7 +64,8 @@ impl<S: Source> Walk<'_, S> {
                 }
                 // Of several producers only those that are as sure as the surest.
                 let surest = found.iter().map(|edge| edge.confidence_permille).max();
-                edges.extend(found.into_iter().map(|edge| {
+                let new = found.into_iter().filter(|edge| known.insert(edge.id));
+                edges.extend(new.map(|edge| {
                     let is_surest = Some(edge.confidence_permille) == surest;
                     (edge, is_surest)
                 }));
@@ -163,11 +166,12 @@ impl<S: Source> Walk<'_, S> {
         keys: &[MessageKey],
     ) -> Result<Vec<JoinEdge>, S::Error> {
         let Some(loaded) = self.known(trace) else { return Ok(Vec::new()) };
-        let own: Vec<ReceiptAt> = loaded
-            .receipts(row, Direction::In)
-            .filter(|at| keys.contains(&at.key))
-            .cloned()
-            .collect();
+        let messages = loaded.messages(keys);
+        // Another span of the trace may name the message too, and link to who sent it.
+        let mut own = loaded.links_beside(row, &messages);
+        own.extend(
+            loaded.receipts(row, Direction::In).filter(|at| keys.contains(&at.key)).cloned(),
+        );
         let span = loaded.batch.span(row as usize).span_id();
         let mut outs = self.far_ends(&own)?;
         let mut ins = own;
@@ -176,8 +180,6 @@ impl<S: Source> Walk<'_, S> {
         let mut wanted = keys.to_vec();
         wanted.extend(ends.iter().map(|end| end.key));
         ins.extend(ends);
-        let messages: Vec<MessageKey> =
-            ins.iter().filter(|at| !is_pointing(at.receipt.carrier)).map(|at| at.key).collect();
         let mut edges = self.edges(&messages, outs, ins)?;
         edges.retain(|edge| edge.to.0 == trace && wanted.contains(&edge.key));
         if edges.iter().any(|edge| edge.to.1 == span) {
