@@ -207,7 +207,7 @@ def untraced(w, q, case):
 
 # ---------------------------------------------------------------- SQS, with AWS's own header
 
-HEADER = {"MessageSystemAttributeNames": ["AWSTraceHeader"], "link": True}
+HEADER = {"MessageSystemAttributeNames": ["AWSTraceHeader"], "link": True, "inside": True}
 
 
 def by_header(w, q, case):
