@@ -4,6 +4,7 @@
 //! 512 spans, as the peers of docs/benchmarks.md were measured. Costs are the server's own CPU
 //! seconds, which a busy machine changes less than it changes the wall clock.
 
+mod messages;
 mod process;
 mod queries;
 mod report;
@@ -39,6 +40,13 @@ pub(crate) struct Options {
     /// The seed of the load
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Measures what joins cost: the same load twice, so many in a hundred of its spans with the
+    /// id of a message, under the name that is read and under one of the same length that is not
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    messages: Option<u8>,
+    /// How often, with --messages
+    #[arg(long, default_value_t = 2, requires = "messages")]
+    rounds: usize,
     /// The binary to measure, instead of the release build
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -49,20 +57,24 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
     /// Prints the section for docs/benchmarks.md
-    #[arg(long)]
+    #[arg(long, conflicts_with = "messages")]
     markdown: bool,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let binary = options.binary.clone().map_or_else(|| crate::binary("release"), Ok)?;
     let parent = options.directory.clone().unwrap_or_else(std::env::temp_dir);
+    if let Some(percent) = options.messages {
+        return messages::run(options, percent, &binary, &parent);
+    }
     let scratch = tempfile::tempdir_in(parent).context("failed to make a folder for the data")?;
     let data = scratch.path().join("data");
 
     eprintln!("making {} spans", options.spans);
     // Twenty minutes ago: "the last hour", which queries ask for, holds all of it.
     let start = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as i64 - 1_200_000_000_000;
-    let (requests, sample) = requests::make(options.seed, start, options.spans, options.batch);
+    let (requests, sample) =
+        requests::make(options.seed, start, options.spans, options.batch, &mut |_| {});
 
     let clock = Instant::now();
     let server = Server::start(&binary, &data, &[])?;

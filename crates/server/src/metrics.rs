@@ -69,6 +69,8 @@ families! {
         "Traces held, approximately.";
     STORE_MEMTABLE_SPANS = "throughline_store_memtable_spans" gauge "spans" []
         "Spans held in memory and in the log, not yet in a block.";
+    STORE_MESSAGE_INDEX_BYTES = "throughline_store_message_index_bytes" gauge "bytes" []
+        "Bytes of memory that the index of messages takes, of those that no block holds yet.";
     STORE_BLOCKS = "throughline_store_blocks" gauge "blocks" []
         "Blocks on disk.";
     STORE_BYTES = "throughline_store_bytes" gauge "bytes" []
@@ -348,6 +350,7 @@ fn render_store(page: &mut Page, now: &Surroundings) {
     page.single(&STORE_SPANS, store.spans as f64);
     page.single(&STORE_TRACES, store.traces as f64);
     page.single(&STORE_MEMTABLE_SPANS, store.memtable_spans as f64);
+    page.single(&STORE_MESSAGE_INDEX_BYTES, store.message_index_bytes as f64);
     page.single(&STORE_BLOCKS, store.blocks as f64);
     page.single(&STORE_BYTES, store.bytes_on_disk as f64);
     page.single(&STORE_LOG_BYTES, store.log_bytes as f64);

@@ -81,11 +81,12 @@ impl Snapshot {
         for table in [&self.active_messages].into_iter().chain(frozen) {
             let table = lock(table);
             for (hash, left) in &mut hashes {
-                let newest = table.find(*hash).iter().rev().take(*left);
-                let room = max.saturating_sub(found.len());
-                let before = newest.len();
-                found.extend(newest.take(room));
-                *left = left.saturating_sub(before);
+                for trace in table.find(*hash).take(*left) {
+                    *left -= 1;
+                    if found.len() < max {
+                        found.insert(trace);
+                    }
+                }
             }
         }
         for block in self.blocks.iter().rev() {

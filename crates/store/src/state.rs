@@ -25,6 +25,11 @@ pub(crate) struct Memtable {
 }
 
 impl Memtable {
+    /// What the spans and the index of their messages take in memory, in bytes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.bytes + lock(&self.messages).size_bytes()
+    }
+
     /// Adds a batch. Every 64 small batches are put together, so that clients that send span by
     /// span do not cost a set of tables for each.
     pub(crate) fn push(&mut self, batch: Arc<SpanBatch>) {

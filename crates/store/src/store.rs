@@ -68,6 +68,8 @@ pub struct StoreStats {
     pub memtable_spans: u64,
     /// Bytes that these spans take in memory.
     pub memtable_bytes: u64,
+    /// How many of these bytes are the index of the messages.
+    pub message_index_bytes: u64,
     /// Earliest start of a span, nanoseconds since the epoch.
     pub oldest_unix_nano: Option<i64>,
     /// Latest start of a span, nanoseconds since the epoch.
@@ -240,7 +242,8 @@ impl Store {
                 traces: traces as u64,
                 blocks: state.blocks.len() as u64,
                 memtable_spans: spans,
-                memtable_bytes: state.active.bytes as u64,
+                memtable_bytes: state.active.size_bytes() as u64,
+                message_index_bytes: lock(&state.active.messages).size_bytes() as u64,
                 oldest_unix_nano: groups().map(|g| g.min_start).chain(starts()).min(),
                 newest_unix_nano: groups().map(|g| g.max_start).chain(starts()).max(),
                 ..StoreStats::default()

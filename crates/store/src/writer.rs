@@ -144,7 +144,7 @@ impl Writer {
         let options = &self.shared.options;
         let max = options.memtable_bytes_max;
         let old = Duration::from_millis(options.flush_after_ms);
-        let (bytes, busy) = self.shared.read(|s| (s.active.bytes, s.frozen.is_some()));
+        let (bytes, busy) = self.shared.read(|s| (s.active.size_bytes(), s.frozen.is_some()));
         let due = bytes >= max || self.oldest.is_some_and(|oldest| oldest.elapsed() >= old);
         if due && !busy {
             self.freeze();

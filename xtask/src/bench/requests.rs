@@ -42,8 +42,15 @@ pub(super) struct Known {
     pub(super) request: String,
 }
 
-/// Makes requests of `batch` spans until there are `spans` of them, whole traces only.
-pub(super) fn make(seed: u64, start: i64, spans: usize, batch: usize) -> (Requests, Sample) {
+/// Makes requests of `batch` spans until there are `spans` of them, whole traces only. `change` is
+/// given each span, in their order, before it is sealed.
+pub(super) fn make(
+    seed: u64,
+    start: i64,
+    spans: usize,
+    batch: usize,
+    change: &mut impl FnMut(&mut Span),
+) -> (Requests, Sample) {
     let mut load = Load::new(seed, start);
     let mut rng = Rng::new(seed ^ 0x5eed);
     let mut buffers = vec![Vec::<Span>::new(); EXPORTERS];
@@ -67,7 +74,8 @@ pub(super) fn make(seed: u64, start: i64, spans: usize, batch: usize) -> (Reques
         sample.range.1 = trace[0].start_unix_nano + 3_600_000_000_000;
         let known = Known { id, spans: trace.len(), user, request: text(&trace[0], "request.id") };
         keep(&mut sample, known, &mut rng);
-        for span in trace.drain(..) {
+        for mut span in trace.drain(..) {
+            change(&mut span);
             // The resource's address tells services apart without comparing names.
             let exporter = std::sync::Arc::as_ptr(&span.resource).addr() / 64 % EXPORTERS;
             buffers[exporter].push(span);
@@ -144,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_requests_hold_every_span_and_the_sample_knows_them() {
-        let (requests, sample) = make(1, 0, 5_000, 512);
+        let (requests, sample) = make(1, 0, 5_000, 512, &mut |_| {});
         assert_eq!(requests.iter().map(|r| r.spans).sum::<usize>(), sample.spans);
         assert!(sample.spans >= 5_000 && requests.iter().all(|r| r.spans <= 512));
         assert_eq!(sample.users.values().sum::<usize>(), sample.traces);
