@@ -51,8 +51,12 @@ pub enum Carrier {
     /// A Datadog span pointer. Id: the pointer's hash; resource: its kind, such as
     /// `aws.s3.object`, which scopes the id.
     Pointer,
-    /// An explicit span link. Id: `trace id-span id` in lower-case hexadecimal.
+    /// An explicit span link. Id: the linked trace, 32 lower-case hexadecimal digits; resource: the
+    /// linked span, 16 of them, which is not in the key. So who links to a trace is one question.
     Link,
+    /// None that is known: a person said that the two spans belong together. Id and resource as of
+    /// a link.
+    User,
     /// Any carrier without a name of its own here; its resource scopes the id.
     Other,
 }
@@ -81,6 +85,7 @@ const NAMES: &[(Carrier, &[&str])] = &[
     (Carrier::Http, &["http"]),
     (Carrier::Pointer, &["pointer"]),
     (Carrier::Link, &["link"]),
+    (Carrier::User, &["user"]),
     (Carrier::Other, &["other"]),
 ];
 
@@ -126,7 +131,8 @@ impl Carrier {
             | Self::ActiveMq
             | Self::Ses
             | Self::CloudWatchLogs
-            | Self::Link => false,
+            | Self::Link
+            | Self::User => false,
         }
     }
 }

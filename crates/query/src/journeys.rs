@@ -20,7 +20,8 @@ use throughline_topology::xray::adopt_services;
 
 use crate::RunError;
 
-/// Traces that are read to find who holds some messages. Beyond these a holder may be missed.
+/// Traces that are read to find who holds some messages, of each message at most
+/// [`throughline_store::TRACES_PER_MESSAGE_MAX`]. Beyond these a holder may be missed.
 const HOLDER_TRACES_MAX: usize = 500;
 /// Function invocations of one trace that are looked up.
 const INVOCATIONS_MAX: usize = 1_000;

@@ -13,6 +13,7 @@ mod error;
 mod eval;
 mod found;
 mod groups;
+mod journey_search;
 mod journeys;
 mod links;
 mod native;
@@ -34,12 +35,16 @@ pub mod xray_filter;
 pub use ast::{
     AttrScope, CompareOp, Expr, FILTER_DEPTH_MAX, Field, LIMIT_MAX, Literal, Order, Query,
 };
-pub use deliveries::{Delivery, DeliveryKey, deliveries};
+pub use deliveries::{Delivery, DeliveryKey, Messages, PlaceKey, PlaceMessages, messages};
 pub use diagnosis::diagnose;
 pub use differences::{Differences, DifferencesOptions, Of, SpanBox, differences};
 pub use error::{QueryError, RunError};
 pub use found::Selection;
 pub use groups::GroupBy;
+pub use journey_search::{
+    JourneyOptions, JourneySummary, JourneysAnswer, LIST_BUDGET, check as check_for_journeys,
+    journeys,
+};
 pub use journeys::{Stored, journey, note_ids};
 pub use links::{BACK_LINKS_MAX, BackLink, LINKS_MAX, LinkTo, Links, links};
 pub use native::parse;

@@ -12,6 +12,10 @@ use crate::messages::{MessageTable, Wanted};
 use crate::state::{Frozen, State, lock};
 use crate::{AttributeKey, Chunk, ReadError, Scope, memory};
 
+/// Traces given for one message and direction, the newest. An id that more traces hold is a constant
+/// that somebody took for an id, and would cost a read of each for every question.
+pub const TRACES_PER_MESSAGE_MAX: usize = 128;
+
 /// The store at one moment. Cheap to take; blocks it holds stay readable while it lives.
 #[derive(Clone)]
 pub struct Snapshot {
@@ -59,26 +63,37 @@ impl Snapshot {
         Ok(built.filter(|(_, pieces)| !pieces.is_empty()).collect())
     }
 
-    /// Traces with a span or a note that may hold one of `wanted`, newest data first, at most
-    /// `max`. Two messages may look alike here, so whoever reads the traces compares.
+    /// Traces with a span or a note that may hold one of `wanted`, newest data first: at most
+    /// [`TRACES_PER_MESSAGE_MAX`] for each of them, and at most `max` in all. Two messages may look
+    /// alike here, so whoever reads the traces compares.
     pub fn traces_with(
         &self,
         wanted: &[Wanted<'_>],
         max: usize,
     ) -> Result<HashSet<TraceId>, ReadError> {
         let mut found = HashSet::new();
-        let hashes: Vec<u64> = wanted.iter().map(|wanted| wanted.hash()).collect();
+        let mut hashes: Vec<u64> = wanted.iter().map(|wanted| wanted.hash()).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        let mut hashes: Vec<(u64, usize)> =
+            hashes.into_iter().map(|hash| (hash, TRACES_PER_MESSAGE_MAX)).collect();
         let frozen = self.frozen.iter().map(|frozen| &frozen.messages);
         for table in [&self.active_messages].into_iter().chain(frozen) {
             let table = lock(table);
-            found.extend(hashes.iter().flat_map(|hash| table.find(*hash)).take(max));
+            for (hash, left) in &mut hashes {
+                let newest = table.find(*hash).iter().rev().take(*left);
+                let room = max.saturating_sub(found.len());
+                let before = newest.len();
+                found.extend(newest.take(room));
+                *left = left.saturating_sub(before);
+            }
         }
         for block in self.blocks.iter().rev() {
-            let left = max.saturating_sub(found.len());
-            if left == 0 {
+            let room = max.saturating_sub(found.len());
+            if room == 0 {
                 break;
             }
-            guarded(&block.name, || block.traces_with(&hashes, left, &mut found))?;
+            guarded(&block.name, || block.traces_with(&mut hashes, room, &mut found))?;
         }
         Ok(found)
     }

@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Doctor(MapCommand),
     /// Show what a trace came from and led to, over all traces that its messages join.
     Journey(JourneyCommand),
+    /// Find journeys: traces that messages join, by what their spans are like.
+    Journeys(JourneysCommand),
     /// Find traces.
     Search(SearchCommand),
     /// Show what calls what.
@@ -159,6 +161,36 @@ pub(crate) struct JourneyCommand {
     pub(crate) span: Option<String>,
     #[command(flatten)]
     pub(crate) asking: Asking,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JourneysCommand {
+    /// What a span of one of its traces is like, such as 'service = "checkout" and status = error';
+    /// without one, every journey.
+    #[arg(default_value = "", hide_default_value = true)]
+    pub(crate) query: String,
+    #[command(flatten)]
+    pub(crate) window: Window,
+    /// Only journeys that take so long from end to end, such as `2s` or `5m`.
+    #[arg(long, value_name = "TIME", value_parser = duration_nano)]
+    pub(crate) min_duration: Option<i64>,
+    /// Only journeys of which one message waited so long, such as `500ms`.
+    #[arg(long, value_name = "TIME", value_parser = duration_nano)]
+    pub(crate) min_wait: Option<i64>,
+    /// How many journeys at most.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Only this environment.
+    #[arg(long)]
+    pub(crate) environment: Option<String>,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+fn duration_nano(text: &str) -> Result<i64, String> {
+    let read = crate::bytes_and_times::parse_duration(text);
+    let nanos = read.and_then(|duration| i64::try_from(duration.as_nanos()).ok());
+    nanos.ok_or_else(|| "expected a time such as 500ms, 2s or 1h30m".to_owned())
 }
 
 #[derive(Debug, Args)]

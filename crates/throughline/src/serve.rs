@@ -19,6 +19,7 @@ pub(crate) fn run(flags: &ServeFlags) -> Result<(), Failure> {
         .collect();
     let resolved = config::resolve(&config::layers(flags, &environment)?)?;
     start_logs(&resolved.log_filter, resolved.log_json);
+    use_small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("throughline")
@@ -29,6 +30,16 @@ pub(crate) fn run(flags: &ServeFlags) -> Result<(), Failure> {
     // What is left are queries whose callers are gone.
     runtime.shutdown_background();
     result
+}
+
+/// Asks the kernel for pages of their usual size. A huge one is cleared whole when its first byte is
+/// written: that was a sixth of all CPU of taking spans in, and 75 MB of memory
+/// (`docs/benchmarks.md`). Children would inherit it; a server has none.
+fn use_small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(err) = nix::sys::prctl::set_thp_disable(true) {
+        tracing::debug!(%err, "huge pages stay on");
+    }
 }
 
 async fn serve(resolved: Resolved, announce: Option<Announce>) -> Result<(), Failure> {

@@ -11,6 +11,7 @@ import type {
   Diagnosis,
   Differences,
   Journey,
+  JourneyList,
   Operation,
   OtlpTrace,
   PagePlaces,
@@ -169,9 +170,45 @@ export async function spanDetail(
   return unwrap(await client.GET("/traces/{id}/spans/{spanId}", { params, signal }));
 }
 
+/** Journeys of which a trace matches, newest first; waits are in nanoseconds. */
+export async function journeys(
+  scope: Scope,
+  q: string,
+  minWaitNano: number,
+  limit: number,
+  signal: AbortSignal,
+): Promise<JourneyList> {
+  const query = { ...range(scope), q, minWaitNano, limit };
+  return unwrap(await client.GET("/journeys", { params: { query }, signal }));
+}
+
 /** What a trace came from and led to; one without messages is a journey of its own. */
 export async function journey(traceId: TraceId, signal: AbortSignal): Promise<Journey> {
   return unwrap(await client.GET("/journeys/{traceId}", { params: { path: { traceId } }, signal }));
+}
+
+/** What a person says of two spans: that a message joins them, that none does, or nothing any more. */
+export interface Verdict {
+  fromTraceId: string;
+  fromSpanId: string;
+  toTraceId: string;
+  toSpanId: string;
+  verdict: "confirm" | "reject" | "forget";
+  by: string;
+  note: string;
+  acrossEnvironments?: boolean;
+}
+
+/** Keeps a verdict; it counts from then on. */
+export async function sayJoin(verdict: Verdict): Promise<void> {
+  const response = await fetch(new URL("api/v1/joins", base), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(verdict),
+  });
+  if (response.ok) return;
+  const body: { error?: { message: string } } = await response.json().catch(() => ({}));
+  throw new ApiError(body.error?.message ?? response.statusText, response.status, null);
 }
 
 /** Where traces lost their context in a stretch of time, worst first. */

@@ -90,6 +90,13 @@ export interface paths {
   "/services/{service}/operations": NoPath & {
     get: Get<Range, { service: string }, Schemas["Operations"]>;
   };
+  "/journeys": NoPath & {
+    get: Get<
+      Range & { q?: string; minDurationNano?: number; minWaitNano?: number; limit?: number },
+      never,
+      Schemas["JourneyList"]
+    >;
+  };
   "/journeys/{traceId}": NoPath & {
     get: Get<{ span?: string }, { traceId: string }, Schemas["Journey"]>;
   };
@@ -190,6 +197,23 @@ export interface components {
       kind: "service" | "database" | "queue" | "topic" | "stream" | "function" | "external" | "rpc";
       system: string | null;
       inferred: boolean;
+      messages?: Schemas["NodeMessages"];
+    };
+    NodeMessages: {
+      published: number;
+      consumed: number;
+      publishPerSecond: number;
+      consumePerSecond: number;
+      batchP50: number;
+      batchMax: number;
+      attemptsMax: number;
+      redelivered: number;
+      unmatchedOut: number;
+      unmatchedIn: number;
+      waitP50Nano?: number | null;
+      waitP95Nano?: number | null;
+      waitMaxNano?: number | null;
+      sampled: boolean;
     };
     MapEdge: Red & {
       from: string;
@@ -197,6 +221,7 @@ export interface components {
       kind: "sync" | "async";
       evidence: ("parent" | "link" | "message" | "inferred")[];
       waitP50Nano?: number | null;
+      waitP95Nano?: number | null;
       waitMaxNano?: number | null;
     };
     SpanPlace: { traceId: string; spanId: string };
@@ -216,7 +241,12 @@ export interface components {
         service: string;
         deliveries: { attempt: number; traceId: string; spanId: string; failed: boolean }[];
       }[];
-      refused: { from: Schemas["SpanPlace"]; to: Schemas["SpanPlace"]; reason: string }[];
+      refused: {
+        from: Schemas["SpanPlace"];
+        to: Schemas["SpanPlace"];
+        reason: string;
+        rejected?: Schemas["ByHand"] | null;
+      }[];
       startTimeUnixNano: string;
       durationNano: number;
       truncated: boolean;
@@ -230,6 +260,26 @@ export interface components {
         messages?: number | null;
         traceId?: string | null;
       }[];
+    };
+    JourneyList: { journeys: Schemas["JourneySummary"][]; truncated: boolean };
+    JourneySummary: {
+      traceId: string;
+      traces: number;
+      spanCount: number;
+      services: string[];
+      rootService: string;
+      rootName: string;
+      environment: string | null;
+      startTimeUnixNano: string;
+      durationNano: number;
+      workNano: number;
+      waitNano: number;
+      errorCount: number;
+      carriers: string[];
+      weakestClass: string | null;
+      weakestConfidence: number | null;
+      attempts: number;
+      truncated: boolean;
     };
     JourneyTrace: {
       traceId: string;
@@ -249,8 +299,10 @@ export interface components {
       durationNano?: number | null;
       error: boolean;
     };
+    ByHand: { by: string; note: string; timeUnixNano: string };
     Join: {
       id: string;
+      confirmed?: Schemas["ByHand"] | null;
       fromTraceId: string;
       fromSpanId: string;
       toTraceId: string;

@@ -7,7 +7,7 @@ import { type Message, t } from "../shared/messages";
 export type Stroke = "solid" | "dashed" | "dotted";
 
 export function strokeOf(joinClass: string): Stroke {
-  if (joinClass <= "E2") return "solid";
+  if (joinClass <= "E2" || joinClass === "user") return "solid";
   return joinClass <= "E4" ? "dashed" : "dotted";
 }
 
@@ -19,7 +19,8 @@ export function viaOf({
   carrier: string;
   resource?: string | null;
 }): string {
-  const name = carrier === "link" ? t("journey.link") : carrier;
+  const name =
+    carrier === "link" ? t("journey.link") : carrier === "user" ? t("journey.byHand") : carrier;
   return resource ? `${name} ${resource}` : name;
 }
 
@@ -31,7 +32,7 @@ export function waitText(join: Pick<Join, "carrier" | "resource" | "waitNano">):
     : t("journey.waited", { wait: formatDuration(join.waitNano), via: viaOf(join) });
 }
 
-const CLASSES = ["E0", "E1", "E2", "E3", "E4", "E5"] as const;
+const CLASSES = ["E0", "E1", "E2", "E3", "E4", "E5", "user"] as const;
 
 /** What the join rests on, in words; a class of a newer server is said as it is. */
 export function howText(joinClass: string): string {

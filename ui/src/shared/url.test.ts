@@ -52,6 +52,8 @@ test("the language of queries travels, so that it need not be chosen again", () 
 test("paths name screens", () => {
   expect(parseRoute("/")).toEqual({ screen: "home" });
   expect(parseRoute("/map")).toEqual({ screen: "map" });
+  expect(parseRoute("/journeys")).toEqual({ screen: "journeys" });
+  expect(parseRoute("/journeys/abc")).toEqual({ screen: "journey", id: "abc" });
   expect(parseRoute("/t/abc")).toEqual({ screen: "trace", id: "abc" });
   expect(parseRoute("/services/a%2Fb")).toEqual({ screen: "service", name: "a/b" });
   expect(parseRoute("/services/50%")).toEqual({ screen: "service", name: "50%" });

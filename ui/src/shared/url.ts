@@ -99,6 +99,7 @@ export const KEYS = {
   finding: maybe(),
   pick: maybe(),
   diff: flag,
+  wait: oneOf(["any", "100ms", "1s", "10s", "1m"], "any"),
   x: text(),
 } as const;
 
@@ -133,6 +134,7 @@ const SCREEN_KEYS: readonly Key[] = [
   "finding",
   "pick",
   "diff",
+  "wait",
   "x",
 ];
 
@@ -171,7 +173,7 @@ export function queryText(search: URLSearchParams): string {
 
 /** The screens, by their path under the base. */
 export type Route =
-  | { screen: "home" | "map" | "traces" | "explore" | "doctor" | "setup" | "go" }
+  | { screen: "home" | "map" | "traces" | "journeys" | "explore" | "doctor" | "setup" | "go" }
   | { screen: "trace"; id: string }
   | { screen: "journey"; id: string }
   | { screen: "compare"; a: string; b: string }
@@ -193,7 +195,7 @@ export function parseRoute(path: string): Route {
   if (first === "services" && second !== "" && rest.length === 0) {
     return { screen: "service", name: decoded(second) };
   }
-  const plain = (["map", "traces", "explore", "doctor", "setup", "go"] as const).find(
+  const plain = (["map", "traces", "journeys", "explore", "doctor", "setup", "go"] as const).find(
     (s) => s === first,
   );
   return plain && second === "" ? { screen: plain } : { screen: "unknown", path };

@@ -151,17 +151,22 @@ impl Block {
         }
     }
 
-    /// The traces that may hold a message of one of these hashes, at most `max` more.
+    /// The traces that may hold a message of one of these hashes: of each at most as many as
+    /// stand beside it, which become fewer, and at most `max` more in all.
     pub(crate) fn traces_with(
         self: &Arc<Self>,
-        hashes: &[u64],
+        hashes: &mut [(u64, usize)],
         max: usize,
         found: &mut HashSet<TraceId>,
     ) -> Result<(), ReadError> {
         let mut rows = Vec::new();
         for (part, described) in self.sidecar.parts.iter().enumerate() {
-            let held = hashes.iter().flat_map(|hash| described.messages.find(*hash));
-            rows.extend(held.map(|[row]| (part, row)));
+            for (hash, left) in &mut *hashes {
+                let before = rows.len();
+                let held = described.messages.find(*hash).take(*left);
+                rows.extend(held.map(|[row]| (part, row)));
+                *left -= rows.len() - before;
+            }
         }
         rows.sort_unstable();
         rows.dedup();

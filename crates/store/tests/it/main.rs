@@ -4,5 +4,6 @@
 
 mod contract;
 mod faults;
+mod messages;
 mod recovery;
 mod support;

@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod journey;
+pub(crate) mod journeys;
 pub(crate) mod lab;
 pub(crate) mod local;
 pub(crate) mod map;

@@ -98,6 +98,17 @@ fn a_journey_shows_both_sides_of_a_queue_and_how_it_knows() {
     }
     let json: Value = serde_json::from_str(&asked.run(&["journey", "2", "--json"]).out).unwrap();
     assert_eq!(json["joins"].as_array().unwrap().len(), 1);
+    let list = asked.run(&["journeys", "name = \"ship\"", "--min-wait", "1s"]);
+    assert_eq!(list.code, 0, "{}", list.err);
+    let line = list.out.lines().nth(1).unwrap();
+    for part in [&format!("{:032x}", 1)[..], "2.00s", "kinesis", "0.98 E2", "shop: accept > store"]
+    {
+        assert!(line.contains(part), "{part}: {}", list.out);
+    }
+    assert_eq!(asked.run(&["journeys", "--min-wait", "1h"]).code, 1);
+    assert_eq!(asked.run(&["journeys", "--min-wait", "soon"]).code, 2);
+    let json: Value = serde_json::from_str(&asked.run(&["journeys", "--json"]).out).unwrap();
+    assert_eq!(json["journeys"].as_array().unwrap().len(), 1);
     assert_eq!(asked.run(&["journey", "77"]).code, 1);
     assert_eq!(asked.run(&["journey", "x y"]).code, 2);
 }

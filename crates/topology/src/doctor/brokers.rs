@@ -63,6 +63,7 @@ pub(super) fn find<S: Source>(
         }
         let is_proof = edge.confidence_permille >= CONFIDENCE_PERMILLE_MIN
             && edge.carrier != Carrier::Link
+            && edge.carrier != Carrier::User
             && edge.carrier != Carrier::Pointer;
         if linked || edge.from.0 == edge.to.0 || !is_proof || at > settled {
             continue;

@@ -12,6 +12,9 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use throughline_context::{Carrier, Direction, MessageKey, Receipt};
 use throughline_model::{SpanId, SpanKind, TraceId, xray};
 
+use super::pointers::is_pointing;
+use super::verdicts::{Ruling, Verdict};
+
 /// A span among all traces.
 pub type SpanAt = (TraceId, SpanId);
 
@@ -37,6 +40,9 @@ pub struct ReceiptAt {
     /// Whether the span asks for messages, so that it may begin before there are any; a call that
     /// does may be a consumer.
     pub fetches: bool,
+    /// Whether it is the segment that the Lambda service itself sends of an invocation, which the
+    /// function's own span tells more exactly.
+    pub is_service_side: bool,
     /// The service of the span.
     pub service: Arc<str>,
     /// The name of the span.
@@ -45,12 +51,19 @@ pub struct ReceiptAt {
     pub environment: Option<Arc<str>>,
     /// The tenant of the span, where a store has several.
     pub tenant: Option<Arc<str>>,
+    /// What people said of the messages that the span consumed: the last word on each producer.
+    pub verdicts: Arc<[Verdict]>,
 }
 
 impl ReceiptAt {
     /// The span that holds it.
     pub fn span(&self) -> SpanAt {
         (self.trace_id, self.span_id)
+    }
+
+    /// What a person said of this consumer and a producer.
+    pub(super) fn verdict_on(&self, producer: SpanAt) -> Option<&Verdict> {
+        self.verdicts.iter().find(|verdict| verdict.from == producer)
     }
 
     /// What orders receipts the same way whatever way they came.
@@ -80,6 +93,18 @@ impl ReceiptAt {
         own.attempt = own.attempt.max(new.attempt);
         own.time_unix_nano = own.time_unix_nano.max(new.time_unix_nano);
         own.replay |= new.replay;
+        // Pieces of a span that were not merged have each its own verdicts.
+        if other.verdicts != self.verdicts && !other.verdicts.is_empty() {
+            let mut all = self.verdicts.to_vec();
+            for new in other.verdicts.iter() {
+                match all.iter_mut().find(|own| own.from == new.from) {
+                    Some(own) if own.time_unix_nano >= new.time_unix_nano => {}
+                    Some(own) => own.clone_from(new),
+                    None => all.push(new.clone()),
+                }
+            }
+            self.verdicts = all.into();
+        }
         if other.environment > self.environment {
             self.environment.clone_from(&other.environment);
         }
@@ -111,6 +136,8 @@ pub(super) fn unite(receipts: &mut Vec<ReceiptAt>) {
 pub enum Class {
     /// E0: the parent id, within one trace. Never an edge here: a trace has it already.
     Parent,
+    /// A person said so.
+    User,
     /// E1: a link that the consumer wrote because it had read the producer's context.
     Explicit,
     /// E2: the id that the carrier gave the message.
@@ -124,10 +151,11 @@ pub enum Class {
 }
 
 impl Class {
-    /// The short name: `E0` to `E5`.
+    /// The short name: `E0` to `E5`, or `user`.
     pub fn code(self) -> &'static str {
         match self {
             Self::Parent => "E0",
+            Self::User => "user",
             Self::Explicit => "E1",
             Self::MessageId => "E2",
             Self::Content => "E3",
@@ -172,7 +200,8 @@ pub struct JoinEdge {
     /// What speaks for it, strongest first.
     pub evidence: Vec<Evidence>,
     /// How long the message waited: from when the carrier took it, or else from the end of the
-    /// producer's span, to the start of the consumer's. Never negative. Nanoseconds.
+    /// producer's span, to the start of the consumer's. Never negative, and never longer than from
+    /// the start of the producer's span. Nanoseconds.
     pub wait_nano: i64,
     /// Which delivery to this consumer it was, from 1: as the carrier counts, else by start.
     pub attempt: u32,
@@ -192,6 +221,8 @@ pub struct JoinEdge {
     pub replay: bool,
     /// Whether the consumer's span is an error.
     pub failed: bool,
+    /// Who confirmed it by hand, and when.
+    pub confirmed: Option<Verdict>,
 }
 
 /// Why two receipts of one key are not one message.
@@ -230,6 +261,9 @@ pub enum Veto {
     /// Its carrier keeps no message so long.
     #[error("the message is older than its carrier keeps messages")]
     Expired,
+    /// A person said that they do not belong together.
+    #[error("by hand")]
+    ByHand,
 }
 
 /// How far two clocks may differ, in nanoseconds.
@@ -258,14 +292,17 @@ pub fn join(out: &ReceiptAt, consumer: &ReceiptAt) -> Result<JoinEdge, Veto> {
         produced: produced.clone().unwrap_or_default(),
         consumed: consumed.clone().unwrap_or_default(),
     };
-    let moved = differ(&sent.resource, &got.resource) && carrier != Carrier::Link;
+    let said = consumer.verdict_on(out.span()).cloned();
+    let moved = differ(&sent.resource, &got.resource) && !is_pointing(carrier);
     let (class, what) = match carrier {
+        Carrier::User => (Class::User, "a person joined the two spans"),
         Carrier::Link => (Class::Explicit, "a span link names the other span"),
         Carrier::Pointer | Carrier::DynamoDb => (Class::Content, "both name the same content"),
         _ => (Class::MessageId, "both name the same message id"),
     };
     let (mut evidence, mut scoped) = (Vec::new(), true);
     match (class, &got.resource) {
+        (Class::User, _) => {}
         (Class::Explicit, span) => {
             let other = [Some(sent.id.clone()), span.clone()].map(Option::unwrap_or_default);
             let (produced, consumed) = (spelled(out.span()), other.join("-"));
@@ -293,19 +330,27 @@ pub fn join(out: &ReceiptAt, consumer: &ReceiptAt) -> Result<JoinEdge, Veto> {
             consumed: (consumed.saturating_sub(time) / 1_000_000).to_string(),
         });
     }
+    if let Some(said) = &said {
+        let (produced, consumed) = (said.by.clone(), said.note.clone());
+        evidence.push(Evidence { what: "confirmed by hand", produced, consumed });
+    }
+    let class = if said.is_some() { Class::User } else { class };
     let confidence_permille = match class {
-        Class::Parent => 1_000,
+        Class::Parent | Class::User => 1_000,
         Class::Explicit if scoped => 990,
         Class::MessageId if scoped => 980,
         Class::Explicit | Class::MessageId => 950,
         Class::Content | Class::RepairedId => 900,
         Class::Pairing => 700,
     };
-    let resource = match class {
-        Class::Explicit => None,
+    let resource = match carrier {
+        Carrier::Link | Carrier::User => None,
         _ => got.resource.clone().or_else(|| sent.resource.clone()),
     };
-    let taken = server_time.unwrap_or(out.end_unix_nano);
+    // A carrier's clock that says less than its producer's start is slow or counts whole seconds, as
+    // a stream's time of arrival may: then the producer's own time counts.
+    let taken = server_time.filter(|time| *time >= out.start_unix_nano);
+    let taken = taken.unwrap_or(out.end_unix_nano);
     Ok(JoinEdge {
         id: edge_id(out.span(), consumer.span(), out.key),
         key: out.key,
@@ -327,13 +372,14 @@ pub fn join(out: &ReceiptAt, consumer: &ReceiptAt) -> Result<JoinEdge, Veto> {
         moved,
         replay: got.replay,
         failed: consumer.failed,
+        confirmed: said,
     })
 }
 
 fn veto(out: &ReceiptAt, consumer: &ReceiptAt) -> Option<Veto> {
     let (sent, got) = (&out.receipt, &consumer.receipt);
     let is_pair = sent.direction == Direction::Out && got.direction == Direction::In;
-    let is_link = got.carrier == Carrier::Link;
+    let is_link = is_pointing(got.carrier);
     if !is_pair || out.key != consumer.key || is_link && sent.resource != got.resource {
         return Some(Veto::NoPair);
     }
@@ -343,8 +389,20 @@ fn veto(out: &ReceiptAt, consumer: &ReceiptAt) -> Option<Veto> {
     if out.tenant != consumer.tenant {
         return Some(Veto::Tenant);
     }
-    if differ(&out.environment, &consumer.environment) {
+    let said = consumer.verdict_on(out.span());
+    if said.is_some_and(|said| said.ruling == Ruling::Reject) {
+        return Some(Veto::ByHand);
+    }
+    let may_cross = said.is_some_and(|said| said.across_environments);
+    if differ(&out.environment, &consumer.environment) && !may_cross {
         return Some(Veto::Environment);
+    }
+    // A person knows better than any rule below.
+    if said.is_some() {
+        return None;
+    }
+    if got.carrier == Carrier::User {
+        return Some(Veto::NoPair);
     }
     let here = |account: &Option<String>| account.as_deref() == Some(xray::ACCOUNT_HERE);
     let is_here = here(&sent.account) || here(&got.account);

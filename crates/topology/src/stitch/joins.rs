@@ -9,6 +9,7 @@ use throughline_model::SpanKind;
 
 use super::edge::{Class, Evidence, JoinEdge, ReceiptAt, SKEW_MAX_NANO, SpanAt, Veto, join, unite};
 use super::pointers::target;
+use super::verdicts::{Ruling, Verdict};
 
 /// Refused pairs that are kept of one message; more say nothing new.
 const REFUSED_PER_KEY_MAX: usize = 8;
@@ -40,13 +41,16 @@ pub struct Refused {
     pub to: SpanAt,
     /// Why they do not belong together.
     pub veto: Veto,
+    /// Who rejected it by hand, and when.
+    pub rejected: Option<Verdict>,
 }
 
 /// Joins producers and consumers of any number of messages.
 ///
 /// *Several consumers* each get an edge, and of one service and span name the deliveries are
 /// numbered by start unless the carrier counts. A consumer inside another, in time and within one
-/// trace and service, is the same delivery told more exactly and takes its place.
+/// trace and service, is the same delivery told more exactly and takes its place; so is a function's
+/// span beside the segment that the Lambda service sends of the same invocation.
 ///
 /// *Several producers*: of one trace only one produced the message, the one of kind producer,
 /// else the first; later ones repeat it, and the carrier answered with the same id. Where the
@@ -60,12 +64,14 @@ pub fn joins(outs: &[ReceiptAt], ins: &[ReceiptAt]) -> Joined {
     for (key, mut consumers) in ins {
         let Some(producers) = outs.get(&key) else { continue };
         let producers = producers.get(..PRODUCERS_PER_KEY_MAX).unwrap_or(producers);
+        keep_functions(&mut consumers);
         keep_inner(&mut consumers);
         number_deliveries(&mut consumers);
         let mut refused = Vec::new();
         for consumer in &consumers {
             joined.edges.extend(edges_of(consumer, producers, &mut refused));
         }
+        refused.sort_by_key(|pair| pair.veto != Veto::ByHand);
         refused.truncate(REFUSED_PER_KEY_MAX);
         joined.refused.append(&mut refused);
     }
@@ -84,6 +90,19 @@ fn by_key(receipts: &[ReceiptAt]) -> AHashMap<MessageKey, Vec<ReceiptAt>> {
         list.sort_by_key(ReceiptAt::rank);
     }
     keys
+}
+
+/// Drops what the Lambda service says of an invocation that the function tells of itself: its
+/// segment ends with the answer and the function's later, so neither lies in the other.
+///
+/// **Rule:** X-Ray developer guide, "AWS Lambda and AWS X-Ray": two segments an invocation.
+fn keep_functions(consumers: &mut Vec<ReceiptAt>) {
+    let functions: AHashSet<_> =
+        consumers.iter().filter(|at| !at.is_service_side).map(|at| at.trace_id).collect();
+    consumers.retain(|at| {
+        let is_told = at.receipt.carrier == Carrier::Lambda && functions.contains(&at.trace_id);
+        !(at.is_service_side && is_told)
+    });
 }
 
 /// Drops a consumer that another one of its trace and service lies in. They come by start.
@@ -120,7 +139,8 @@ fn number_deliveries(consumers: &mut [ReceiptAt]) {
         let home = (consumer.environment.clone(), consumer.tenant.clone());
         let who = (consumer.service.clone(), consumer.name.clone(), home);
         let count: &mut u32 = counts.entry(who).or_default();
-        *count += 1;
+        // What a person joined to one span may be several messages of it.
+        *count = if consumer.receipt.carrier == Carrier::User { 1 } else { *count + 1 };
         consumer.receipt.attempt.get_or_insert(*count);
     }
 }
@@ -132,7 +152,15 @@ fn edges_of(
     refused: &mut Vec<Refused>,
 ) -> Vec<JoinEdge> {
     let mut possible: Vec<(&ReceiptAt, JoinEdge)> = Vec::new();
+    // Of a trace that a person said no to, another span may hold the same message's id.
+    let said = |producer: &ReceiptAt| consumer.verdict_on(producer.span()).map(|one| one.ruling);
+    let is_rejected = |producer: &&ReceiptAt| said(producer) == Some(Ruling::Reject);
+    let rejected: AHashSet<_> =
+        producers.iter().filter(is_rejected).map(|producer| producer.trace_id).collect();
     for producer in producers {
+        if rejected.contains(&producer.trace_id) && said(producer).is_none() {
+            continue;
+        }
         match join(producer, consumer) {
             Ok(edge) => possible.push((producer, edge)),
             Err(Veto::NoPair) => {}
@@ -141,8 +169,15 @@ fn edges_of(
                 from: producer.span(),
                 to: consumer.span(),
                 veto,
+                rejected: consumer
+                    .verdict_on(producer.span())
+                    .filter(|_| veto == Veto::ByHand)
+                    .cloned(),
             }),
         }
+    }
+    if possible.iter().any(|(_, edge)| edge.confirmed.is_some()) {
+        possible.retain(|(_, edge)| edge.confirmed.is_some());
     }
     let was_there = |(producer, edge): &(&ReceiptAt, JoinEdge)| {
         edge.server_time_unix_nano.is_some_and(|time| {
@@ -190,5 +225,14 @@ fn absorb_links(edges: &mut Vec<JoinEdge>) {
             edge.evidence.extend(found.first().cloned());
         }
     }
-    edges.retain(|edge| edge.carrier != Carrier::Link || !used.contains(&way(edge)));
+    edges.retain(|edge| {
+        !(edge.carrier == Carrier::Link && is_link(edge) && used.contains(&way(edge)))
+    });
+    // Of a message that a person confirmed the message is the better edge.
+    let known: AHashSet<_> = edges
+        .iter()
+        .filter(|edge| edge.carrier != Carrier::User)
+        .map(|edge| (edge.from, edge.to))
+        .collect();
+    edges.retain(|edge| edge.carrier != Carrier::User || !known.contains(&(edge.from, edge.to)));
 }

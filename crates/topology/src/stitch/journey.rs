@@ -27,8 +27,8 @@ pub trait Source {
     fn trace(&self, id: TraceId) -> Result<Option<SpanBatch>, Self::Error>;
 
     /// Who holds receipts of some messages, in one direction, in any order. It may give a span
-    /// twice. It has a limit for each message, beyond which it leaves holders out: an id that
-    /// thousands hold is none.
+    /// twice. It has a limit for each message, beyond which it leaves the oldest holders out: an id
+    /// that thousands hold is none. The store's is 128 traces.
     ///
     /// # Errors
     ///

@@ -15,6 +15,7 @@ mod journey;
 mod pointers;
 mod receipts;
 mod scope;
+mod verdicts;
 mod walk;
 mod words;
 
@@ -26,3 +27,8 @@ pub use journey::{
 pub use receipts::{RECEIPTS_PER_SPAN_MAX, ReceiptReader};
 pub use scope::Share;
 pub use throughline_context::{Carrier, Direction, MessageKey, Receipt};
+pub use verdicts::{
+    Ruling, VERDICT_ACROSS, VERDICT_BY, VERDICT_EVENT, VERDICT_FROM, VERDICT_NOTE, VERDICT_RULING,
+    VERDICTS_PER_SPAN_MAX, Verdict,
+};
+pub use words::message_attributes;

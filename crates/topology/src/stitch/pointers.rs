@@ -25,19 +25,29 @@ pub(super) fn of_link(span: SpanRef<'_>, link: LinkRef<'_>) -> Option<Receipt> {
     }
     let goes_on = text("aws.xray.reserved.reference_type") == Some("child");
     let direction = if goes_on { Direction::Out } else { Direction::In };
-    Some(link_receipt(direction, link.trace_id(), link.span_id()))
+    Some(link_receipt(Carrier::Link, direction, (link.trace_id(), link.span_id())))
 }
 
-/// The receipt of a span that comes from another (`In`) or goes on to it (`Out`).
-pub(super) fn link_receipt(direction: Direction, trace: TraceId, span: SpanId) -> Receipt {
-    let mut receipt = Receipt::new(direction, Carrier::Link, trace.to_string());
+/// Whether receipts of a carrier name a span and no message.
+pub(super) fn is_pointing(carrier: Carrier) -> bool {
+    matches!(carrier, Carrier::Link | Carrier::User)
+}
+
+/// The receipt of a span that comes from another (`In`) or goes on to it (`Out`), by a link or
+/// because a person says so.
+pub(super) fn link_receipt(
+    carrier: Carrier,
+    direction: Direction,
+    (trace, span): (TraceId, SpanId),
+) -> Receipt {
+    let mut receipt = Receipt::new(direction, carrier, trace.to_string());
     receipt.resource = (!span.is_zero()).then(|| span.to_string());
     receipt
 }
 
 /// The trace and span of a link's receipt; the span is zero where the link named none.
 pub(super) fn target(receipt: &Receipt) -> Option<(TraceId, SpanId)> {
-    if receipt.carrier != Carrier::Link {
+    if !is_pointing(receipt.carrier) {
         return None;
     }
     let span = receipt.resource.as_deref().and_then(|text| SpanId::parse(text).ok());
@@ -63,7 +73,7 @@ pub(super) fn of_datadog(text: &str, each: &mut impl FnMut(Receipt)) {
                 .and_then(|id| TraceId::parse(id).ok())
                 .zip(text("span_id").and_then(|id| SpanId::parse(id).ok()))
                 .filter(|(trace, _)| !trace.is_zero())
-                .map(|(trace, span)| link_receipt(Direction::In, trace, span)),
+                .map(|at| link_receipt(Carrier::Link, Direction::In, at)),
         };
         receipt.into_iter().for_each(&mut *each);
     }

@@ -12,6 +12,7 @@ use throughline_model::{SpanBatch, SpanKind, SpanRef, StatusCode, xray};
 
 use super::edge::ReceiptAt;
 use super::pointers;
+use super::verdicts::{self, Ruling, VERDICT_EVENT, Verdict};
 use super::words::{BatchWords, Found, ITEMS_MAX, Word};
 
 /// Receipts read of one span; more are not.
@@ -22,6 +23,8 @@ pub struct ReceiptReader<'a> {
     batch: &'a SpanBatch,
     words: BatchWords,
     homes: Vec<Home>,
+    /// Whether any span may have verdicts.
+    has_verdicts: bool,
 }
 
 /// What is said once for all spans of a resource.
@@ -33,6 +36,8 @@ struct Home {
     account: Option<String>,
     /// The function, as ARN or name.
     function: Option<String>,
+    /// Whether the Lambda service itself speaks, not the function.
+    is_service_side: bool,
 }
 
 impl<'a> ReceiptReader<'a> {
@@ -40,13 +45,16 @@ impl<'a> ReceiptReader<'a> {
     pub fn new(batch: &'a SpanBatch) -> Self {
         let words = BatchWords::of(batch);
         let homes = (0..batch.resource_count()).map(|number| home(batch, &words, number)).collect();
-        Self { batch, words, homes }
+        let mut texts = (0..batch.string_count() as u32).map(|number| batch.string(number));
+        let has_verdicts = texts.any(|text| text == VERDICT_EVENT);
+        Self { batch, words, homes, has_verdicts }
     }
 
     /// Whether the span of a row may have a receipt. Panics when there is no such row.
     pub fn may_have(&self, row: usize) -> bool {
         let span = self.batch.span(row);
         span.links().len() > 0
+            || self.has_verdicts && span.events().any(|event| event.name() == VERDICT_EVENT)
             || self.words.has_ids
                 && (self.words.has_id(self.batch, self.batch.span_attrs(row))
                     || self.events_with_ids(span).next().is_some())
@@ -96,14 +104,24 @@ impl<'a> ReceiptReader<'a> {
         if let Some(text) = own.text(Word::DatadogLinks) {
             pointers::of_datadog(text, &mut each);
         }
+        for verdict in self.verdicts(row).iter().filter(|one| one.ruling == Ruling::Confirm) {
+            each(pointers::link_receipt(Carrier::User, Direction::In, verdict.from));
+        }
+    }
+
+    /// What people said of the messages that the span of a row consumed: the last word on each
+    /// producer. Panics when there is no such row.
+    pub fn verdicts(&self, row: usize) -> Vec<Verdict> {
+        if self.has_verdicts { verdicts::last_of(self.batch.span(row)) } else { Vec::new() }
     }
 
     /// The receipts of the span of a row, each with where and when it was. A message that the
     /// span names twice stands here once. Panics when there is no such row.
     pub fn at(&self, row: usize) -> Vec<ReceiptAt> {
         let mut found: Vec<ReceiptAt> = Vec::new();
+        let verdicts: Arc<[Verdict]> = self.verdicts(row).into();
         self.of(row, |receipt| {
-            let receipt = self.place(row, receipt);
+            let receipt = self.place(row, receipt, &verdicts);
             found.push(receipt);
         });
         super::edge::unite(&mut found);
@@ -113,11 +131,18 @@ impl<'a> ReceiptReader<'a> {
     /// The other end of a link to the span of a row, which knows nothing of it: `Out` where the
     /// linking span comes from this one. Panics when there is no such row.
     pub fn linked(&self, row: usize, way: Direction) -> ReceiptAt {
-        let span = self.batch.span(row);
-        self.place(row, pointers::link_receipt(way, span.trace_id(), span.span_id()))
+        self.pointed_at(row, Carrier::Link, way)
     }
 
-    fn place(&self, row: usize, receipt: Receipt) -> ReceiptAt {
+    /// As [`ReceiptReader::linked`], also for what a person joined. Panics when there is no such
+    /// row.
+    pub(super) fn pointed_at(&self, row: usize, carrier: Carrier, way: Direction) -> ReceiptAt {
+        let span = self.batch.span(row);
+        let receipt = pointers::link_receipt(carrier, way, (span.trace_id(), span.span_id()));
+        self.place(row, receipt, &self.verdicts(row).into())
+    }
+
+    fn place(&self, row: usize, receipt: Receipt, verdicts: &Arc<[Verdict]>) -> ReceiptAt {
         let span = self.batch.span(row);
         let home = self.homes.get(span.resource().number());
         ReceiptAt {
@@ -130,10 +155,12 @@ impl<'a> ReceiptReader<'a> {
             end_unix_nano: span.end_unix_nano(),
             failed: span.status() == StatusCode::Error,
             fetches: fetches(span),
+            is_service_side: home.is_some_and(|home| home.is_service_side),
             service: home.map_or_else(|| Arc::from(""), |home| Arc::clone(&home.service)),
             name: Arc::from(span.name()),
             environment: home.and_then(|home| home.environment.clone()),
             tenant: None,
+            verdicts: Arc::clone(verdicts),
         }
     }
 
@@ -160,6 +187,7 @@ fn home(batch: &SpanBatch, words: &BatchWords, number: usize) -> Home {
         region: found.text(Word::CloudRegion).map(str::to_owned),
         account: found.text(Word::AccountId).map(str::to_owned),
         function: function.map(str::to_owned),
+        is_service_side: origin == Some(xray::LAMBDA),
     }
 }
 

@@ -113,8 +113,8 @@ impl Loaded {
     }
 
     /// The other end of a link to a span.
-    pub(super) fn linked(&self, row: u32, way: Direction) -> ReceiptAt {
-        ReceiptReader::new(&self.batch).linked(row as usize, way)
+    pub(super) fn linked(&self, row: u32, carrier: Carrier, way: Direction) -> ReceiptAt {
+        ReceiptReader::new(&self.batch).pointed_at(row as usize, carrier, way)
     }
 
     pub(super) fn row_of(&self, span: SpanId) -> Option<u32> {
@@ -193,13 +193,22 @@ impl Loaded {
     fn slots(&self, row: u32, way: Direction) -> Vec<Vec<MessageKey>> {
         let mut counts: AHashMap<Carrier, u32> = AHashMap::new();
         let mut slots: std::collections::BTreeMap<u32, Vec<MessageKey>> = Default::default();
-        for at in self.receipts(row, way) {
+        let by_hand = |at: &&ReceiptAt| at.receipt.carrier == Carrier::User;
+        for at in self.receipts(row, way).filter(|at| !by_hand(at)) {
             let count = counts.entry(at.receipt.carrier).or_default();
             let place = at.receipt.index.unwrap_or(*count);
             *count += 1;
             slots.entry(place).or_default().push(at.key);
         }
-        slots.into_values().collect()
+        let mut slots: Vec<Vec<MessageKey>> = slots.into_values().collect();
+        // What a person joined is the one message, or else one that none of the others is.
+        for at in self.receipts(row, way).filter(by_hand) {
+            match slots.as_mut_slice() {
+                [only] => only.push(at.key),
+                _ => slots.push(vec![at.key]),
+            }
+        }
+        slots
     }
 
     fn reception(&self, holder: u32) -> Reception {

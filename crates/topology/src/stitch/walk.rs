@@ -298,7 +298,7 @@ impl<'s, S: Source> Walk<'s, S> {
                     Direction::In => Direction::Out,
                     Direction::Out => Direction::In,
                 };
-                ends.push(loaded.linked(row, way));
+                ends.push(loaded.linked(row, link.receipt.carrier, way));
             }
         }
         Ok(ends)
@@ -312,23 +312,28 @@ impl<'s, S: Source> Walk<'s, S> {
         rows: &[u32],
         way: Direction,
     ) -> Result<(Vec<ReceiptAt>, Vec<ReceiptAt>), S::Error> {
-        let key = link_receipt(way, trace, SpanId::ZERO).key();
-        let others = self.source.holders(&[key], way)?;
+        // Only a consumer is told whom a person joined it to.
+        let carriers: &[Carrier] = match way {
+            Direction::In => &[Carrier::Link, Carrier::User],
+            Direction::Out => &[Carrier::Link],
+        };
+        let key = |carrier: &Carrier| link_receipt(*carrier, way, (trace, SpanId::ZERO)).key();
+        let keys: Vec<MessageKey> = carriers.iter().map(key).collect();
+        let others = self.source.holders(&keys, way)?;
         let Some(loaded) = self.known(trace) else { return Ok(Default::default()) };
         let end_way = match way {
             Direction::In => Direction::Out,
             Direction::Out => Direction::In,
         };
-        let mut spans: Vec<SpanId> = others
+        let mut spans: Vec<(Carrier, SpanId)> = others
             .iter()
-            .filter_map(|other| target(&other.receipt))
-            .map(|(_, span)| span)
+            .filter_map(|other| Some((other.receipt.carrier, target(&other.receipt)?.1)))
             .collect();
         spans.sort_unstable();
         spans.dedup();
-        let end = |span: SpanId| {
+        let end = |(carrier, span): (Carrier, SpanId)| {
             let row = loaded.row_of(span).filter(|row| rows.binary_search(row).is_ok())?;
-            Some(loaded.linked(row, end_way))
+            Some(loaded.linked(row, carrier, end_way))
         };
         let ends = spans.into_iter().filter_map(end).collect();
         Ok((others, ends))

@@ -73,6 +73,11 @@ const COUNT: usize = NAMES.len();
 // One bit each says which of them a span has.
 const _: () = assert!(COUNT <= 64);
 
+/// The attributes that name a message, on a span, an event or a link, under all their names.
+pub fn message_attributes() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().take(IDS).flat_map(|(_, names)| names.iter().copied())
+}
+
 /// Marks a word that is an id, so that a receipt may begin there.
 const IS_ID: u8 = 0x80;
 

@@ -212,3 +212,47 @@ fn a_link_and_an_id_of_one_way_are_one_edge() {
     let joined = joins(&outs, &receipts(&[alone]));
     assert_eq!(joined.edges[0].class, Class::Explicit);
 }
+
+#[test]
+fn one_invocation_in_two_segments_is_one_delivery() {
+    let call = sent("").attr("rpc.service", "Lambda").attr("rpc.method", "Invoke");
+    let call = call.kind(SpanKind::Client).attr("aws.request_id", "r-1");
+    let segment = |id, origin: &'static str, at: i64| {
+        let span = span("signup").in_trace(2).id(id).kind(SpanKind::Server).service("signup");
+        let span =
+            span.environment("prod").at(at).lasting(SECOND).attr("faas.invocation_id", "r-1");
+        span.resource_attr("xray.origin", origin)
+    };
+    // The service's segment ends with the answer, the function's goes on until it is settled.
+    let service = segment(1, "AWS::Lambda", NOW + 2 * SECOND);
+    let function = segment(2, "AWS::Lambda::Function", NOW + 2 * SECOND + 5);
+    let joined = all(std::slice::from_ref(&call), &[function.clone(), service.clone()]);
+    let found: Vec<_> = joined.edges.iter().map(|edge| (edge.to.1, edge.attempt)).collect();
+    assert_eq!(found, [(function.span_id, 1)]);
+    // A function that is not traced has the service's segment only.
+    let alone = all(std::slice::from_ref(&call), std::slice::from_ref(&service));
+    assert_eq!(alone.edges[0].to.1, service.span_id);
+    // Lambda tries again with the same request id: that is a second delivery.
+    let again = segment(3, "AWS::Lambda::Function", NOW + 60 * SECOND);
+    let joined = all(&[call], &[service, function, again]);
+    let attempts: Vec<_> = joined.edges.iter().map(|edge| (edge.to.1.0[7], edge.attempt)).collect();
+    assert_eq!(attempts, [(2, 1), (3, 2)]);
+}
+
+#[test]
+fn a_clock_of_whole_seconds_makes_no_wait_longer_than_its_journey() {
+    let record = "kinesis|us-east-1|orders|4959";
+    let out = one(&sent(record).at(NOW + SECOND / 2).lasting(10_000_000));
+    let mut consumer = one(&taken(record).at(NOW + SECOND));
+    for (arrived, wait) in [
+        (None, SECOND / 2 - 10_000_000),
+        // Half a second before it was sent: the stream counts whole seconds.
+        (Some(NOW), SECOND / 2 - 10_000_000),
+        (Some(NOW + SECOND / 2 + 4_000_000), SECOND / 2 - 4_000_000),
+    ] {
+        consumer.receipt.time_unix_nano = arrived;
+        let edge = join(&out, &consumer).unwrap();
+        assert_eq!(edge.wait_nano, wait, "{arrived:?}");
+        assert!(edge.wait_nano <= consumer.start_unix_nano - out.start_unix_nano);
+    }
+}

@@ -7,7 +7,8 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use throughline_model::{SpanBatch, SpanId, SpanRef, StatusCode, TraceId};
 use throughline_topology::stitch::{
-    Attempts, Budget, Focus, Gap, Group, Journey, Limit, Member, Refused, Share, Step, Wait,
+    Attempts, Budget, Focus, Gap, Group, Journey, Limit, Member, Refused, Share, Step, Verdict,
+    Wait,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -107,8 +108,10 @@ struct Join {
     key: String,
     /// What speaks for it, in words, with what each side says.
     evidence: Vec<Evidence>,
-    /// `E0` (parent) to `E5` (guess).
+    /// `E0` (parent) to `E5` (guess), or `user` where a person confirmed it.
     class: &'static str,
+    /// Who confirmed it by hand.
+    confirmed: Option<ByHand>,
     /// 0 to 1.
     confidence: f64,
     /// From the end of handing it over to the start of taking it; by the carrier's clock where known.
@@ -133,6 +136,15 @@ struct Join {
     shared_by: u32,
     /// Whether the journey goes on there.
     followed: bool,
+}
+
+/// What a person said.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ByHand {
+    by: String,
+    note: String,
+    time_unix_nano: String,
 }
 
 /// One thing that speaks for a join.
@@ -203,6 +215,8 @@ struct RefusedJoin {
     from: SpanPlace,
     to: SpanPlace,
     reason: String,
+    /// Who rejected it, where the reason is `by hand`.
+    rejected: Option<ByHand>,
 }
 
 /// Something that is not there.
@@ -326,6 +340,7 @@ fn join(step: &Step) -> Join {
             })
             .collect(),
         class: edge.class.code(),
+        confirmed: edge.confirmed.as_ref().map(by_hand),
         confidence: f64::from(edge.confidence_permille) / 1_000.0,
         wait_nano: edge.wait_nano,
         attempt: edge.attempt,
@@ -379,6 +394,15 @@ fn refused(refused: &Refused) -> RefusedJoin {
         from: place(refused.from),
         to: place(refused.to),
         reason: refused.veto.to_string(),
+        rejected: refused.rejected.as_ref().map(by_hand),
+    }
+}
+
+fn by_hand(verdict: &Verdict) -> ByHand {
+    ByHand {
+        by: verdict.by.clone(),
+        note: verdict.note.clone(),
+        time_unix_nano: verdict.time_unix_nano.to_string(),
     }
 }
 

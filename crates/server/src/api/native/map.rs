@@ -5,9 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use throughline_query::{Delivery, DeliveryKey, SearchOptions, deliveries, parts};
+use throughline_query::{SearchOptions, parts};
 use throughline_topology::MapFilter;
-use throughline_topology::stitch::Carrier;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::ErrorBody;
@@ -16,6 +15,8 @@ use super::series::group_by;
 use super::{ApiError, ask, time};
 use crate::app::App;
 use crate::clock::now_unix_nano;
+
+mod messages;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -87,6 +88,9 @@ struct Node {
     p50_nano: i64,
     p95_nano: i64,
     p99_nano: i64,
+    /// What went through a queue, topic or stream; only where spans or receipts name messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<messages::NodeMessages>,
     /// What the requests are made of, the largest part first; only with a breakdown.
     #[serde(skip_serializing_if = "Option::is_none")]
     parts: Option<Vec<Part>>,
@@ -130,6 +134,9 @@ struct Edge {
     /// How long the median message waited; only where that was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     wait_p50_nano: Option<i64>,
+    /// What 95 in 100 of them did not wait longer than.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait_p95_nano: Option<i64>,
     /// How long the longest of them waited.
     #[serde(skip_serializing_if = "Option::is_none")]
     wait_max_nano: Option<i64>,
@@ -161,9 +168,8 @@ pub(super) async fn map(
         let mut edges: Vec<Edge> = map.edges.into_iter().map(render_edge).collect();
         let environment = params.environment.clone().filter(|name| !name.is_empty());
         let options = SearchOptions { from: range.from, to: range.to, limit: 0, environment };
-        for (key, delivery) in deliveries(snapshot, &options)? {
-            add_delivery(&key, &delivery, &mut nodes, &mut edges);
-        }
+        let found = throughline_query::messages(snapshot, &options)?;
+        messages::add(&found, range, &mut nodes, &mut edges);
         let mut parts_truncated = None;
         if let Some(by) = &breakdown {
             let (mut parts, complete) = parts(snapshot, by, &options)?;
@@ -198,8 +204,21 @@ fn render_node(node: throughline_topology::Node) -> Node {
         p95_nano,
         p99_nano,
     } = node;
-    let (kind, parts) = (kind.word(), None);
-    Node { id, name, kind, system, inferred, requests, errors, p50_nano, p95_nano, p99_nano, parts }
+    let kind = kind.word();
+    Node {
+        id,
+        name,
+        kind,
+        system,
+        inferred,
+        requests,
+        errors,
+        p50_nano,
+        p95_nano,
+        p99_nano,
+        messages: None,
+        parts: None,
+    }
 }
 
 fn render_part(part: throughline_query::Part) -> Part {
@@ -233,84 +252,7 @@ fn render_edge(edge: throughline_topology::Edge) -> Edge {
         p99_nano,
         evidence,
         wait_p50_nano: None,
+        wait_p95_nano: None,
         wait_max_nano: None,
-    }
-}
-
-/// Draws what a service took out of a queue, unless its own spans tell of it.
-fn add_delivery(
-    (carrier, resource, service): &DeliveryKey,
-    delivery: &Delivery,
-    nodes: &mut Vec<Node>,
-    edges: &mut Vec<Edge>,
-) {
-    let (kind, system) = place_of(*carrier);
-    let of_kind = |node: &&Node| node.kind == kind && node.name == *resource;
-    let from = match nodes.iter().find(of_kind) {
-        Some(node) => node.id.clone(),
-        None => {
-            let node = queue(kind, system, resource);
-            let id = node.id.clone();
-            nodes.push(node);
-            id
-        }
-    };
-    let services = nodes.iter().filter(|node| node.kind == "service" && node.name == *service);
-    let Some(to) = services.map(|node| node.id.clone()).next() else { return };
-    let percentile = |sorted: &[i64], percent: usize| {
-        sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied()
-    };
-    let wait_p50_nano = percentile(&delivery.waits_nano, 50);
-    let wait_max_nano = delivery.waits_nano.last().copied();
-    if let Some(edge) = edges.iter_mut().find(|edge| edge.from == from && edge.to == to) {
-        // Its spans tell of it too: they count, and only the waits are news.
-        edge.evidence.push("message");
-        (edge.wait_p50_nano, edge.wait_max_nano) = (wait_p50_nano, wait_max_nano);
-        return;
-    }
-    let took = |percent| percentile(&delivery.durations_nano, percent).unwrap_or_default();
-    edges.push(Edge {
-        from,
-        to,
-        kind: "async",
-        requests: delivery.messages,
-        errors: delivery.failed,
-        p50_nano: took(50),
-        p95_nano: took(95),
-        p99_nano: took(99),
-        evidence: vec!["message"],
-        wait_p50_nano,
-        wait_max_nano,
-    });
-}
-
-fn queue(kind: &'static str, system: &str, name: &str) -> Node {
-    Node {
-        id: format!("{kind}:{system}:{name}"),
-        name: name.to_owned(),
-        kind,
-        system: Some(system.to_owned()),
-        inferred: true,
-        requests: 0,
-        errors: 0,
-        p50_nano: 0,
-        p95_nano: 0,
-        p99_nano: 0,
-        parts: None,
-    }
-}
-
-/// The kind of node that a carrier's resources are, and the product.
-fn place_of(carrier: Carrier) -> (&'static str, &'static str) {
-    match carrier {
-        Carrier::Kinesis => ("stream", "aws_kinesis"),
-        Carrier::Firehose => ("stream", "aws_firehose"),
-        Carrier::Sqs => ("queue", "aws_sqs"),
-        Carrier::Sns => ("topic", "aws_sns"),
-        Carrier::EventBridge => ("topic", "aws_eventbridge"),
-        Carrier::Kafka => ("topic", "kafka"),
-        Carrier::DynamoDb => ("database", "dynamodb"),
-        Carrier::Lambda => ("function", "aws_lambda"),
-        other => ("queue", other.name()),
     }
 }

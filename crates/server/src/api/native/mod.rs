@@ -12,6 +12,8 @@ mod differences;
 mod doctor;
 mod error;
 mod extract;
+mod joins;
+mod journey_list;
 mod journeys;
 mod links;
 mod map;
@@ -88,7 +90,9 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(attributes::keys))
         .routes(routes!(attributes::values))
         .routes(routes!(doctor::doctor))
+        .routes(routes!(journey_list::journeys))
         .routes(routes!(journeys::journey))
+        .routes(routes!(joins::post))
         .routes(routes!(receipts::post))
         .routes(routes!(places::get, places::put))
         .routes(routes!(status::rejected))

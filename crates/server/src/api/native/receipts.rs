@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::clock::now_unix_nano;
 use crate::metrics::Protocol;
 
-const PROTOCOL: Protocol = Protocol::Receipts;
+pub(super) const PROTOCOL: Protocol = Protocol::Receipts;
 
 /// Receipts of one request.
 const RECEIPTS_MAX: usize = 10_000;
@@ -183,7 +183,8 @@ fn about(posted: &PostedReceipt) -> Result<About, String> {
     }
 }
 
-async fn store(app: &App, batch: SpanBatch) -> Result<(), ApiError> {
+/// Stores notes; gives back when they are on disk.
+pub(super) async fn store(app: &App, batch: SpanBatch) -> Result<(), ApiError> {
     if batch.is_empty() {
         return Ok(());
     }

@@ -8,6 +8,7 @@ use throughline_model::{SpanId, TraceId};
 
 use super::super::edge::{JoinEdge, ReceiptAt};
 use super::super::journey::{Gap, Limit, Source, Step};
+use super::super::pointers::is_pointing;
 use super::super::scope::{Scope, Share};
 use super::{Onward, Out, Up, Walk};
 
@@ -176,7 +177,7 @@ impl<S: Source> Walk<'_, S> {
         wanted.extend(ends.iter().map(|end| end.key));
         ins.extend(ends);
         let messages: Vec<MessageKey> =
-            ins.iter().filter(|at| at.receipt.carrier != Carrier::Link).map(|at| at.key).collect();
+            ins.iter().filter(|at| !is_pointing(at.receipt.carrier)).map(|at| at.key).collect();
         let mut edges = self.edges(&messages, outs, ins)?;
         edges.retain(|edge| edge.to.0 == trace && wanted.contains(&edge.key));
         if edges.iter().any(|edge| edge.to.1 == span) {
@@ -222,7 +223,7 @@ impl<S: Source> Walk<'_, S> {
         let own: Vec<ReceiptAt> = outs.iter().filter_map(held).collect();
         let mut ins = self.far_ends(&own)?;
         let keys: Vec<MessageKey> =
-            own.iter().filter(|at| at.receipt.carrier != Carrier::Link).map(|at| at.key).collect();
+            own.iter().filter(|at| !is_pointing(at.receipt.carrier)).map(|at| at.key).collect();
         let places: AHashMap<MessageKey, usize> =
             keys.iter().enumerate().rev().map(|(place, key)| (*key, place)).collect();
         let mut sent = own.clone();
@@ -308,6 +309,7 @@ impl<S: Source> Walk<'_, S> {
         let sent = self.known(from.trace).and_then(|loaded| loaded.row_of(edge.from.1));
         let is_common = sent.is_some_and(|row| from.scope.common.contains(&row));
         match (is_common, edge.carrier) {
+            (_, Carrier::User) => Share::Own,
             (true, Carrier::Link) => Share::Unknown,
             (true, _) => from.scope.share,
             (false, _) => Share::Own,
@@ -387,5 +389,6 @@ fn has_consumers(carrier: Carrier) -> bool {
             | Carrier::Http
             | Carrier::Pointer
             | Carrier::Link
+            | Carrier::User
     )
 }
