@@ -18,7 +18,7 @@ const results = { passed: 0, failed: 0 };
 const server = await startServer(process.env.THROUGHLINE_BIN);
 const browser = await startChromium();
 const page = await browser.newPage();
-page.setDefaultTimeout(20_000);
+page.setDefaultTimeout(60_000);
 const complaints = [];
 page.on("pageerror", (error) => complaints.push(`uncaught: ${error.message}`));
 page.on("console", (message) => {

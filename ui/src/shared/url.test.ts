@@ -38,7 +38,9 @@ test("every value survives the way into the URL and back", () => {
 });
 
 test("a change of screen keeps the scope and what it does not know", () => {
-  const next = travelling(params("env=production&from=-6h&q=x&focus=a&later=2&theme=dark"));
+  const next = travelling(
+    params("env=production&from=-6h&q=x&focus=a&later=2&theme=dark&break=k&sel=x&pick=a"),
+  );
   expect(queryText(next)).toBe("?env=production&from=-6h&later=2&theme=dark");
 });
 
@@ -55,6 +57,9 @@ test("paths name screens", () => {
   expect(parseRoute("/t/abc")).toEqual({ screen: "trace", id: "abc" });
   expect(parseRoute("/services/a%2Fb")).toEqual({ screen: "service", name: "a/b" });
   expect(parseRoute("/services/50%")).toEqual({ screen: "service", name: "50%" });
+  expect(parseRoute("/compare/abc/def")).toEqual({ screen: "compare", a: "abc", b: "def" });
+  expect(parseRoute("/compare/abc")).toEqual({ screen: "unknown", path: "/compare/abc" });
+  expect(parseRoute("/explore")).toEqual({ screen: "explore" });
   expect(parseRoute("/flame")).toEqual({ screen: "unknown", path: "/flame" });
 });
 
