@@ -152,6 +152,17 @@ impl Values {
         Ok(values)
     }
 
+    /// The value that a column has for each span found, in their order.
+    pub(crate) fn of_column(
+        &mut self,
+        found: &Found<'_>,
+        column: &Column,
+    ) -> Result<Vec<Value>, RunError> {
+        let mut values = vec![Value::None; found.rows.len()];
+        self.fill(&mut values, found, column)?;
+        Ok(values)
+    }
+
     /// Puts the values of a column where there are none yet.
     fn fill(
         &mut self,

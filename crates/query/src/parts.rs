@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
-use throughline_store::Snapshot;
+use throughline_store::{Column, Snapshot};
 
-use crate::ast::Field;
 use crate::found::{Fact, each, entries, wanted};
 use crate::groups::{Counted, GroupBy, Value, Values, largest, percentiles};
 use crate::{RunError, SearchOptions};
@@ -28,20 +27,20 @@ pub struct Part {
     pub percentiles: [i64; 3],
 }
 
-/// The parts of every service, the largest first, at most [`PARTS_MAX`] and the rest, and whether
+/// The parts of every service, by the id of its node on the map, the largest first, at most [`PARTS_MAX`] and the rest, and whether
 /// all spans of the range were looked at. Of the options, the limit does not count.
 pub fn parts(
     snapshot: &Snapshot,
     by: &GroupBy,
     options: &SearchOptions,
 ) -> Result<(BTreeMap<String, Vec<Part>>, bool), RunError> {
-    let service = GroupBy(Field::Service);
     let (mut services, mut values) = (Values::default(), Values::default());
     let mut spans: HashMap<Value, Vec<Counted>, ahash::RandomState> = HashMap::default();
-    let columns = |chunk: &_| [service.columns(chunk), by.columns(chunk)].concat();
+    let columns = |chunk: &_| [vec![Column::ServiceNode], by.columns(chunk)].concat();
     let wanted = wanted(Some(&entries()), options);
     let complete = each(snapshot, &wanted, columns, |found| {
-        let (homes, of_each) = (services.of(found, &service)?, values.of(found, by)?);
+        let homes = services.of_column(found, &Column::ServiceNode)?;
+        let of_each = values.of(found, by)?;
         for ((fact, home), value) in found.facts()?.zip(homes).zip(of_each) {
             spans.entry(home).or_default().push(Counted { value, fact });
         }

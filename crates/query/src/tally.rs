@@ -18,6 +18,8 @@ const VALUES_MAX: usize = 100_000;
 const VALUE_BYTES_MAX: usize = 1_024;
 /// Durations that are kept of each value and side.
 const DURATIONS_MAX: usize = 1_000;
+/// Durations that are kept of all values: 64 MB.
+const DURATIONS_OF_ALL_MAX: usize = 8_000_000;
 /// Events and links of a span that are looked at.
 const ITEMS_MAX: usize = 128;
 /// A key that was met so often is skipped when most of its values differ.
@@ -91,6 +93,8 @@ pub(crate) struct Tally {
     values: Vec<Counts>,
     /// Traces, or spans, on each side.
     units: [u64; 2],
+    /// Of all values.
+    durations: usize,
     skipped: BTreeSet<String>,
 }
 
@@ -185,8 +189,9 @@ impl Tally {
         found.sort_unstable();
         found.dedup();
         for number in found {
+            let duration = duration.filter(|_| self.durations < DURATIONS_OF_ALL_MAX);
             if let Some(counts) = self.values.get_mut(number as usize) {
-                counts.add(unit, duration);
+                self.durations += counts.add(unit, duration);
             }
         }
     }
@@ -266,14 +271,17 @@ impl Tally {
 }
 
 impl Counts {
-    fn add(&mut self, unit: Unit, duration: Option<i64>) {
+    /// Says how many durations more it keeps.
+    fn add(&mut self, unit: Unit, duration: Option<i64>) -> usize {
         if std::mem::replace(&mut self.last, unit.number) != unit.number {
             self.sides.iter_mut().skip(unit.side).take(1).for_each(|count| *count += 1);
         }
-        if let Some(durations) = self.durations.get_mut(unit.side)
-            && durations.len() < DURATIONS_MAX
-        {
-            durations.extend(duration);
+        match (self.durations.get_mut(unit.side), duration) {
+            (Some(durations), Some(duration)) if durations.len() < DURATIONS_MAX => {
+                durations.push(duration);
+                1
+            }
+            _ => 0,
         }
     }
 }
@@ -324,4 +332,59 @@ fn rank(a: &Difference, b: &Difference) -> Ordering {
         .total_cmp(&rounded(a))
         .then_with(|| shift(b).total_cmp(&shift(a)))
         .then_with(|| (a.place, &a.key, &a.value).cmp(&(b.place, &b.key, &b.value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use throughline_model::{SpanBatchBuilder, SpanId, TraceId};
+
+    fn trace(attributes: &[(String, String)]) -> SpanBatch {
+        let mut builder = SpanBatchBuilder::default();
+        builder.start_resource();
+        builder.end_resource("", 0);
+        builder.start_scope("", "");
+        builder.end_scope("", 0);
+        for id in 1..=2 {
+            builder.start_span(TraceId([1; 16]), SpanId([id; 8]));
+            builder.times(0, 10);
+            for (key, value) in attributes {
+                builder.attribute(key, AttrValue::Str(value));
+            }
+            builder.end_span();
+        }
+        builder.finish()
+    }
+
+    fn pairs(pairs: impl Iterator<Item = (usize, usize)>) -> Vec<(String, String)> {
+        pairs.map(|(key, value)| (format!("k{key:05}"), format!("v{value}"))).collect()
+    }
+
+    #[test]
+    fn a_trace_has_a_value_once_however_many_of_its_spans_say_so() {
+        let mut tally = Tally::default();
+        tally.add_together(&trace(&pairs([(1, 1)].into_iter())), true);
+        tally.add_each(&trace(&pairs([(1, 1)].into_iter())), false);
+        assert_eq!(tally.units(), [1, 2]);
+        let (found, skipped) = tally.finish(10);
+        // The shares and durations are alike, so nothing differs.
+        assert_eq!((found, skipped), (vec![], vec![]));
+    }
+
+    #[test]
+    fn keys_and_values_beyond_the_limits_are_left_out_and_named() {
+        let mut tally = Tally::default();
+        for value in 0..=VALUES_PER_KEY_MAX {
+            // Often enough to be no id, but too many.
+            let batch = trace(&pairs([(1, value)].into_iter()));
+            (0..3).for_each(|_| tally.add_together(&batch, true));
+        }
+        tally.add_together(&trace(&pairs((2..KEYS_MAX + 9).map(|key| (key, 7)))), true);
+        tally.add_together(&trace(&[("long".to_owned(), "x".repeat(2_000))]), false);
+        let (found, skipped) = tally.finish(10_000);
+        assert!(skipped.contains(&"k00001".to_owned()), "{skipped:?}");
+        assert!(skipped.len() <= SKIPPED_MAX && skipped.iter().any(|key| key.as_str() > "k02000"));
+        assert!(found.iter().any(|found| found.key == "k00002"));
+        assert!(found.iter().all(|found| found.key != "k00001" && found.key != "long"));
+    }
 }

@@ -28,6 +28,8 @@ pub enum Column {
     StatusMessage,
     /// `Dictionary(Int32, Utf8)`, `service.name` or `unknown_service`.
     Service,
+    /// `Dictionary(Int32, Utf8)`, the id of the service's node on the map.
+    ServiceNode,
     /// `Dictionary(Int32, Utf8)`, null when the resource names none.
     Environment,
     /// `Dictionary(Int32, Utf8)`, name of the instrumentation scope, empty when none.
@@ -60,7 +62,11 @@ impl Column {
             Self::TraceId => DataType::FixedSizeBinary(16),
             Self::SpanId | Self::ParentId => DataType::FixedSizeBinary(8),
             Self::Start | Self::Duration => DataType::Int64,
-            Self::Name | Self::Service | Self::Environment | Self::ScopeName => dictionary(),
+            Self::Name
+            | Self::Service
+            | Self::ServiceNode
+            | Self::Environment
+            | Self::ScopeName => dictionary(),
             Self::Kind | Self::Status => DataType::UInt8,
             Self::Flags => DataType::UInt32,
             Self::StatusMessage => DataType::Utf8,

@@ -12,6 +12,7 @@ use arrow::datatypes::Int32Type;
 use throughline_model::{
     AttrRange, AttrType, AttrValue, NO_END, SpanBatch, SpanBatchBuilder, TraceId,
 };
+use throughline_topology::service_node_id;
 
 use crate::block::TraceBuilders;
 use crate::typed_values::Values;
@@ -224,6 +225,9 @@ impl MemoryChunk {
             )),
             Column::Service => self
                 .by_resource(|batch, resource| Some(batch.resource(resource).service().to_owned())),
+            Column::ServiceNode => {
+                self.by_resource(|batch, resource| Some(service_node_id(batch.resource(resource))))
+            }
             Column::Environment => self.by_resource(|batch, resource| {
                 batch.resource(resource).environment().map(str::to_owned)
             }),

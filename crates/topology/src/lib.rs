@@ -28,4 +28,4 @@ pub use kind::{EdgeKind, Evidence, NodeKind};
 pub use linker::{Linker, LinkerLimits, LinkerOverflow};
 pub use names::OTHER;
 pub use part::MapPart;
-pub use view::{Edge, MapFilter, Node, OperationStats, ServiceMap, ServiceStats};
+pub use view::{Edge, MapFilter, Node, OperationStats, ServiceMap, ServiceStats, service_node_id};

@@ -204,7 +204,7 @@ impl Renumbered {
 }
 
 /// A name no longer than anyone reads, cut at a character.
-fn clipped(name: &str) -> &str {
+pub(crate) fn clipped(name: &str) -> &str {
     const NAME_BYTES_MAX: usize = 256;
     &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
 }

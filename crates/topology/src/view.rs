@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use throughline_model::SpanKind;
+use throughline_model::{ResourceRef, SpanKind};
 
 use crate::kind::{EdgeKind, Evidence, NodeKind, Side};
+use crate::names::clipped;
 use crate::part::{MINUTE_NANOS, MapPart, Stats};
+use crate::sender::{account, service_type};
 
 /// Which part of the map is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +125,22 @@ pub struct OperationStats {
 
 fn kind_word<S: serde::Serializer>(kind: &SpanKind, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(kind.word())
+}
+
+/// `kind:name`, and what is known of system and account between them.
+fn id_of(kind: NodeKind, system: &str, account: &str, name: &str) -> String {
+    let parts = [kind.word(), system, account];
+    let known: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    format!("{}:{name}", known.join(":"))
+}
+
+/// The id of the node that a sender's spans count for, as in [`Node::id`].
+///
+/// Where there are more names than a map keeps, the node may be [`crate::OTHER`] instead.
+pub fn service_node_id(resource: ResourceRef<'_>) -> String {
+    let system = clipped(service_type(resource));
+    let account = clipped(account(resource).unwrap_or(""));
+    id_of(NodeKind::Service, system, account, clipped(resource.service()))
 }
 
 impl MapPart {
@@ -249,9 +267,8 @@ impl MapPart {
 
     fn node_id(&self, number: u32) -> String {
         let node = self.nodes[number as usize];
-        let parts = [node.kind.word(), self.string(node.system), self.string(node.account)];
-        let known: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        format!("{}:{}", known.join(":"), self.string(node.name))
+        let [system, account] = [node.system, node.account].map(|number| self.string(number));
+        id_of(node.kind, system, account, self.string(node.name))
     }
 
     /// Clients are for X-Ray's graph only.

@@ -2,6 +2,7 @@
 
 use throughline_model::TraceId;
 use throughline_store::Store;
+use throughline_topology::MapFilter;
 
 use super::kit::{EVER, S, Val, store};
 use crate::{
@@ -131,6 +132,9 @@ fn an_empty_range_has_empty_buckets() {
     assert_eq!(answer.step_nano, i64::MAX / 500 + 1);
 }
 
+const EVER_ON_MAP: MapFilter<'static> =
+    MapFilter { from_unix_nano: 0, to_unix_nano: i64::MAX, environment: None };
+
 #[test]
 fn the_parts_of_a_service_add_up_to_its_entries() {
     let mut spans = Vec::new();
@@ -141,17 +145,26 @@ fn the_parts_of_a_service_add_up_to_its_entries() {
         spans.push(S { name, kind: 3, parent: 1, ..span(n + 1, 2, i64::from(n), 5) });
     }
     spans.push(S { service: "db", ..span(99, 1, 5, 7) });
+    // A service of the same name, but another type, is another node.
+    let function = ("cloud.platform", Val::Str("aws_lambda"));
+    spans.push(S { service: "db", resource: vec![function], ..span(98, 1, 5, 8) });
     let (store, _directory) = store(&[vec![spans.clone()], vec![spans]]);
     let by = GroupBy::parse("name").unwrap();
     let (found, complete) = parts(&store.snapshot(), &by, &EVER).unwrap();
     assert!(complete);
-    let web = &found["web"];
+    let web = &found["service:web"];
     assert_eq!(web.len(), PARTS_MAX + 1);
     assert!(web[PARTS_MAX].rest && web[..PARTS_MAX].iter().all(|part| !part.rest));
     assert_eq!(web.iter().map(|part| part.requests).sum::<u64>(), 30);
     assert_eq!(web.iter().map(|part| part.errors).sum::<u64>(), 10);
-    let [db] = &found["db"][..] else { panic!("{found:?}") };
+    let [db] = &found["service:db"][..] else { panic!("{found:?}") };
     assert_eq!((db.value.as_deref(), db.percentiles), (Some("work"), [7, 7, 7]));
+    let ids: Vec<String> =
+        store.snapshot().map().view(&EVER_ON_MAP).nodes.into_iter().map(|node| node.id).collect();
+    for id in found.keys() {
+        assert!(ids.contains(id), "{id} is no node of {ids:?}");
+    }
+    assert_eq!(found["service:AWS::Lambda::Function:db"][0].percentiles, [8, 8, 8]);
 }
 
 /// Everything, and a box of slow ones: what lasts 100 or more.

@@ -20,6 +20,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use throughline_model::{
     AttrType, NO_END, SpanBatch, SpanBatchBuilder, SpanId, SpanKind, StatusCode, TraceId,
 };
+use throughline_topology::service_node_id;
 
 use super::sidecar::{Part, Sidecar, trace_hash};
 use super::values::Cursor;
@@ -315,6 +316,9 @@ impl RowGroup {
             Column::Service => {
                 self.by_resource(batch, |resource| Some(resource.service().to_owned()))
             }
+            Column::ServiceNode => {
+                self.by_resource(batch, |resource| Some(service_node_id(resource)))
+            }
             Column::Environment => {
                 self.by_resource(batch, |resource| resource.environment().map(str::to_owned))
             }
@@ -453,7 +457,10 @@ fn physical_name(column: &Column) -> &'static str {
         Column::Status => "status",
         Column::Flags => "flags",
         Column::StatusMessage => "status_message",
-        Column::Service | Column::Environment | Column::ResourceAttr { .. } => "resource",
+        Column::Service
+        | Column::ServiceNode
+        | Column::Environment
+        | Column::ResourceAttr { .. } => "resource",
         Column::ScopeName => "scope",
         Column::HasEvents => "events",
         Column::HasLinks => "links",

@@ -175,9 +175,8 @@ pub(super) async fn map(
             let (mut parts, complete) = parts(snapshot, by, &options)?;
             parts_truncated = Some(!complete);
             for node in &mut nodes {
-                let own = (node.kind == "service").then(|| parts.remove(&node.name)).flatten();
-                let own = own.unwrap_or_default().into_iter().map(render_part);
-                node.parts = Some(own.collect());
+                let own = parts.remove(&node.id).unwrap_or_default();
+                node.parts = Some(own.into_iter().map(render_part).collect());
             }
         }
         Ok(MapAnswer {
