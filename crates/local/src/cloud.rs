@@ -13,7 +13,7 @@ use crate::lambda::{self, Functions, InvokeOptions, SnsMessage};
 use crate::place::Place;
 use crate::route::{self, Target};
 use crate::seams::{Answer, Position, Read, StreamError, Streams};
-use crate::services::apigateway::{ApiGateway, Call, Invoker};
+use crate::services::apigateway::{ApiGateway, Call, HttpApis, Invoker};
 use crate::services::beanstalk::Beanstalk;
 use crate::services::cloudformation::CloudFormation;
 use crate::services::dynamodb::DynamoDb;
@@ -35,6 +35,7 @@ pub(crate) struct Cloud {
     pub(crate) kinesis: Arc<Kinesis>,
     pub(crate) dynamodb: Arc<DynamoDb>,
     pub(crate) apigateway: Arc<ApiGateway>,
+    pub(crate) http_apis: Arc<HttpApis>,
     pub(crate) cloudformation: Arc<CloudFormation>,
     pub(crate) beanstalk: Arc<Beanstalk>,
     pub(crate) functions: Arc<Functions>,
@@ -65,6 +66,9 @@ impl Cloud {
         match target {
             Target::Api { api, stage, path } => {
                 let call = Call { api, stage, path, request };
+                if self.http_apis.has(&call.api) {
+                    return self.http_apis.execute(call, &ByName(&self.functions)).await;
+                }
                 self.apigateway.execute(call, &ByName(&self.functions)).await
             }
             Target::Bucket(bucket) => self.s3.answer(bucket.as_deref(), &request),

@@ -29,7 +29,7 @@ use crate::lambda::receipts::Sink;
 use crate::lambda::{Functions, Surroundings};
 use crate::place::Place;
 use crate::seams::{Kept, Streams};
-use crate::services::apigateway::ApiGateway;
+use crate::services::apigateway::{ApiGateway, HttpApis};
 use crate::services::beanstalk::Beanstalk;
 use crate::services::cloudformation::{CloudFormation, Services};
 use crate::services::dynamodb::{DynamoDb, Dynoxide};
@@ -163,6 +163,7 @@ async fn build(
     let kinesis = Arc::new(Kinesis::new(Box::new(ferro), Arc::clone(&place)));
     let dynamodb = Arc::new(DynamoDb::new(Arc::new(dynoxide), Arc::clone(&place)));
     let apigateway = Arc::new(ApiGateway::new(Arc::clone(&place)));
+    let http_apis = Arc::new(HttpApis::new(Arc::clone(&place)));
     let receipts = match &config.throughline {
         Some(base) => Sink::to(base).map_err(StartError::Lambda)?,
         None => Sink::none(),
@@ -201,6 +202,7 @@ async fn build(
         kinesis: Arc::clone(&kinesis),
         dynamodb: Arc::clone(&dynamodb),
         apigateway: Arc::clone(&apigateway),
+        http_apis: Arc::clone(&http_apis),
         functions: Arc::clone(&functions),
     }));
     let snapshot = match &config.data {
@@ -212,6 +214,7 @@ async fn build(
                 logs.clone(),
                 sns.clone(),
                 apigateway.clone(),
+                http_apis.clone(),
                 functions.clone(),
                 cloudformation.clone(),
                 beanstalk.clone(),
@@ -235,6 +238,7 @@ async fn build(
         kinesis,
         dynamodb,
         apigateway,
+        http_apis,
         cloudformation,
         beanstalk,
         functions,

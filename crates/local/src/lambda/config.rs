@@ -26,7 +26,8 @@ pub struct LambdaConfig {
     pub memory_enforced: bool,
     /// How long a process may take to start without being charged to its function's timeout, in milliseconds.
     ///
-    /// A start that takes longer is begun once more, within the timeout, as Lambda does after its 10 s.
+    /// A start that takes longer is begun once more, within the timeout, as Lambda does after its 10 s. A laptop that
+    /// compiles at the same time needs more: a second start would be as slow, and then be charged.
     pub init_ms_max: u64,
     /// How long a process is kept that nobody calls, in milliseconds.
     pub idle_ms_max: u64,
@@ -48,7 +49,7 @@ impl Default for LambdaConfig {
             layers: Vec::new(),
             namespaces: true,
             memory_enforced: true,
-            init_ms_max: 10_000,
+            init_ms_max: 30_000,
             idle_ms_max: 600_000,
             processes_max: 32,
             event_retry_ms: [1_000, 2_000],

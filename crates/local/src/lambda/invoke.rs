@@ -39,6 +39,8 @@ pub(crate) struct Inside {
     pub(crate) trace_header: Option<String>,
     pub(crate) client_context: Option<String>,
     pub(crate) log_tail: bool,
+    /// See [`Call::until_ready`].
+    pub(crate) until_ready: bool,
     /// The status that the caller sees.
     pub(crate) status: u16,
 }
@@ -75,6 +77,7 @@ impl Functions {
             trace_header: options.trace_header,
             client_context: options.client_context,
             log_tail: options.log_tail,
+            until_ready: false,
             status: 200,
         };
         match options.kind {
@@ -134,6 +137,7 @@ impl Functions {
             trace: call_trace,
             client_context: inside.client_context.clone(),
             log_tail: inside.log_tail,
+            until_ready: inside.until_ready,
             busy_max,
             status: inside.status,
         };

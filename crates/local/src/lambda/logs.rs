@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::executor::telemetry::{Kind, Telemetry};
 use crate::ids;
 use crate::seams::{LogEvent, LogSink};
 
@@ -18,6 +19,8 @@ pub(crate) struct Log {
     pub(crate) group: String,
     pub(crate) stream: String,
     tail: Vec<u8>,
+    /// Who hears of the lines of the function and its extensions.
+    telemetry: Option<Arc<Telemetry>>,
 }
 
 impl std::fmt::Debug for Log {
@@ -31,7 +34,20 @@ impl std::fmt::Debug for Log {
 
 impl Log {
     pub(crate) fn new(sink: Arc<dyn LogSink>, group: String, stream: String) -> Self {
-        Self { sink, group, stream, tail: Vec::new() }
+        Self { sink, group, stream, tail: Vec::new(), telemetry: None }
+    }
+
+    /// From now on, what is said is told there too.
+    pub(crate) fn tell(&mut self, telemetry: Arc<Telemetry>) {
+        self.telemetry = Some(telemetry);
+    }
+
+    /// Appends lines that a process has written.
+    pub(crate) fn say(&mut self, kind: Kind, lines: Vec<String>) {
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.tell_lines(kind, &lines);
+        }
+        self.write(lines);
     }
 
     /// Appends lines, each with its line feed, under the present time.
@@ -70,6 +86,11 @@ pub(crate) fn init_start(runtime: &str, region: &str) -> String {
             .replacen("nodejs", "nodejs:", 1)
             .replacen("python", "python:", 1)
     )
+}
+
+/// An extension that is ready, and the events that it wants.
+pub(crate) fn extension(name: &str, events: &[&str]) -> String {
+    format!("EXTENSION\tName: {name}\tState: Ready\tEvents: [{}]\n", events.join(", "))
 }
 
 /// That a start failed, and how.

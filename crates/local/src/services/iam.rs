@@ -1,4 +1,4 @@
-//! IAM: remembers roles and their policies, and enforces none.
+//! IAM: remembers roles, their policies and instance profiles, and enforces none.
 //!
 //! Rule: IAM API reference, version 2010-05-08.
 
@@ -20,6 +20,7 @@ use crate::xml::Xml;
 const SERVICE: QueryService =
     QueryService { namespace: "https://iam.amazonaws.com/doc/2010-05-08/" };
 const ROLES_MAX: usize = 5_000;
+const PROFILES_MAX: usize = 1_000;
 
 /// One role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,17 +43,41 @@ pub(crate) struct Role {
     pub attached: Vec<String>,
 }
 
+/// What an instance of Beanstalk would have its role by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Profile {
+    name: String,
+    arn: String,
+    id: String,
+    created_ms: i64,
+    /// None or one.
+    role: Option<String>,
+}
+
+/// As it is kept.
+#[derive(Default, Serialize, Deserialize)]
+struct Saved {
+    roles: BTreeMap<String, Role>,
+    instance_profiles: BTreeMap<String, Profile>,
+}
+
 /// The roles of the account.
 pub(crate) struct Iam {
     place: Arc<Place>,
     roles: Mutex<BTreeMap<String, Role>>,
+    profiles: Mutex<BTreeMap<String, Profile>>,
     changes: AtomicU64,
 }
 
 impl Iam {
     /// No roles yet.
     pub(crate) fn new(place: Arc<Place>) -> Self {
-        Self { place, roles: Mutex::default(), changes: AtomicU64::new(0) }
+        Self {
+            place,
+            roles: Mutex::default(),
+            profiles: Mutex::default(),
+            changes: AtomicU64::new(0),
+        }
     }
 
     /// Creates a role. `EntityAlreadyExists` when there is one of that name.
@@ -179,8 +204,99 @@ impl Iam {
                 let list = Xml::new().members("AttachedPolicies", policies);
                 Ok(Some(list.text("IsTruncated", "false")))
             }
+            _ if action.contains("InstanceProfile") => self.call_for_profile(action, form),
             _ => Err(Failure::unknown_operation("iam", action)),
         }
+    }
+
+    /// The calls by which the EB CLI gives instances a role.
+    fn call_for_profile(&self, action: &str, form: &Form) -> Result<Option<Xml>, Failure> {
+        if action == "ListInstanceProfiles" {
+            let all: Vec<Profile> = lock(&self.profiles).values().cloned().collect();
+            let list = Xml::new().members("InstanceProfiles", all.iter().map(|it| self.xml_of(it)));
+            return Ok(Some(list.text("IsTruncated", "false")));
+        }
+        let name = form.need("InstanceProfileName")?;
+        match action {
+            "CreateInstanceProfile" => {
+                let mut profiles = lock(&self.profiles);
+                if profiles.contains_key(name) {
+                    let problem = format!("Instance Profile {name} already exists.");
+                    return Err(Failure::new(409, "EntityAlreadyExists", problem));
+                }
+                if profiles.len() >= PROFILES_MAX {
+                    return Err(Failure::new(409, "LimitExceeded", "too many instance profiles"));
+                }
+                let profile = Profile {
+                    name: name.to_owned(),
+                    arn: self.place.global_arn("iam", &format!("instance-profile/{name}")),
+                    id: ids::iam_id("AIPA"),
+                    created_ms: ids::now_ms(),
+                    role: None,
+                };
+                profiles.insert(name.to_owned(), profile.clone());
+                drop(profiles);
+                self.changes.fetch_add(1, Ordering::Relaxed);
+                Ok(Some(Xml::new().element("InstanceProfile", self.xml_of(&profile))))
+            }
+            "GetInstanceProfile" => {
+                let profile = self.change_profile(name, |profile| Ok(profile.clone()))?;
+                Ok(Some(Xml::new().element("InstanceProfile", self.xml_of(&profile))))
+            }
+            "AddRoleToInstanceProfile" => {
+                let role = self.role(form.need("RoleName")?)?.name;
+                self.change_profile(name, |profile| match &profile.role {
+                    Some(_) => {
+                        let problem =
+                            "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1";
+                        Err(Failure::new(409, "LimitExceeded", problem))
+                    }
+                    None => {
+                        profile.role = Some(role);
+                        Ok(())
+                    }
+                })?;
+                Ok(None)
+            }
+            "RemoveRoleFromInstanceProfile" => {
+                self.change_profile(name, |profile| {
+                    profile.role = None;
+                    Ok(())
+                })?;
+                Ok(None)
+            }
+            "DeleteInstanceProfile" => {
+                self.change_profile(name, |_| Ok(()))?;
+                lock(&self.profiles).remove(name);
+                Ok(None)
+            }
+            _ => Err(Failure::unknown_operation("iam", action)),
+        }
+    }
+
+    fn change_profile<T>(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Profile) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut profiles = lock(&self.profiles);
+        let profile = profiles.get_mut(name).ok_or_else(|| {
+            let problem = format!("Instance Profile {name} cannot be found.");
+            Failure::new(404, "NoSuchEntity", problem)
+        })?;
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        change(profile)
+    }
+
+    fn xml_of(&self, profile: &Profile) -> Xml {
+        let role = profile.role.as_ref().and_then(|name| self.role(name).ok());
+        Xml::new()
+            .text("Path", "/")
+            .text("InstanceProfileName", &profile.name)
+            .text("InstanceProfileId", &profile.id)
+            .text("Arn", &profile.arn)
+            .text("CreateDate", ids::iso(profile.created_ms))
+            .members("Roles", role.iter().map(role_xml))
     }
 }
 
@@ -208,11 +324,19 @@ impl Kept for Iam {
     }
 
     fn save(&self) -> Value {
-        serde_json::to_value(&*lock(&self.roles)).unwrap_or_default()
+        let (roles, instance_profiles) = (lock(&self.roles).clone(), lock(&self.profiles).clone());
+        serde_json::to_value(Saved { roles, instance_profiles }).unwrap_or_default()
     }
 
     fn load(&self, saved: Value) -> Result<(), String> {
-        *lock(&self.roles) = serde_json::from_value(saved).map_err(|err| err.to_string())?;
+        // Before there were instance profiles, roles were all there is.
+        let saved = match saved.get("instance_profiles") {
+            Some(_) => serde_json::from_value(saved),
+            None => serde_json::from_value(saved).map(|roles| Saved { roles, ..Saved::default() }),
+        };
+        let saved: Saved = saved.map_err(|err| err.to_string())?;
+        *lock(&self.roles) = saved.roles;
+        *lock(&self.profiles) = saved.instance_profiles;
         Ok(())
     }
 }

@@ -15,10 +15,25 @@ use tokio::process::Command;
 use super::super::config::Surroundings;
 use super::super::registry::Version;
 use super::super::settings::Runtime;
+use super::extensions::EXTENSIONS_MAX;
 use super::opt::Mount;
 
-/// Mounts `$1` at `/opt` if it is given, and becomes the rest.
-const MOUNT_SCRIPT: &str = r#"mount --bind "$1" /opt && shift && exec "$@""#;
+/// Mounts `$1` at `/opt`, `$2` at `/etc/hosts` unless it is empty, and becomes the rest.
+const MOUNT_SCRIPT: &str = r#"mount --bind "$1" /opt && { [ -z "$2" ] || mount --bind "$2" /etc/hosts; } && shift 2 && exec "$@""#;
+/// What extensions find of Lambda's own variables is less than what the function finds.
+const NOT_FOR_EXTENSIONS: [&str; 11] = [
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_XRAY_CONTEXT_MISSING",
+    "AWS_XRAY_DAEMON_ADDRESS",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+    "_AWS_XRAY_DAEMON_ADDRESS",
+    "_AWS_XRAY_DAEMON_PORT",
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+];
 const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
 /// Everything that a process is started with.
@@ -30,6 +45,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) task: &'a Path,
     /// The layers, laid over each other; `None`: the function has none.
     pub(crate) opt: Option<(&'a Path, Mount)>,
+    /// For `/etc/hosts`, where extensions listen on names of Lambda's own; `None`: it has no extensions.
+    pub(crate) hosts: Option<&'a Path>,
     /// Our runtime clients.
     pub(crate) runtimes: &'a Path,
     /// An empty folder, so that nothing of the user's home is found.
@@ -55,13 +72,7 @@ impl Launch<'_> {
     pub(crate) fn command(&self) -> Result<Command, NoEntry> {
         let configuration = &self.version.configuration;
         let runtime = Runtime::of(&configuration.runtime).unwrap_or(Runtime::Provided);
-        let mut words: Vec<OsString> = Vec::new();
-        if let Some((folder, Mount::Namespace(flags))) = self.opt {
-            words.push("unshare".into());
-            words.extend(flags.iter().map(OsString::from));
-            words.extend(["--", "/bin/sh", "-c", MOUNT_SCRIPT, "sh"].map(OsString::from));
-            words.push(folder.into());
-        }
+        let mut words = self.namespace();
         let config = &self.around.config;
         match runtime {
             Runtime::Node => {
@@ -76,10 +87,54 @@ impl Launch<'_> {
             }
             Runtime::Provided => words.push(self.bootstrap()?),
         }
+        Ok(self.started(words, self.environment(runtime)))
+    }
+
+    /// The extensions of the layers: name and command, in the order of their names.
+    ///
+    /// Rule: "Lambda Extensions API", every executable file of `/opt/extensions`.
+    pub(crate) fn extensions(&self) -> Vec<(String, Command)> {
+        let Some((opt, _)) = self.opt else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(opt.join("extensions")) else { return Vec::new() };
+        let is_program = |path: &Path| {
+            let found = fs::metadata(path);
+            found.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+        };
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter(|entry| is_program(&entry.path()))
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort_unstable();
+        names.truncate(EXTENSIONS_MAX);
+        let mut environment = self.environment(Runtime::Provided);
+        environment.retain(|(name, _)| !NOT_FOR_EXTENSIONS.contains(&name.as_str()));
+        let command = |name: String| {
+            let mut words = self.namespace();
+            words.push(self.as_seen(&format!("/opt/extensions/{name}")).into());
+            let command = self.started(words, environment.clone());
+            (name, command)
+        };
+        names.into_iter().map(command).collect()
+    }
+
+    /// The words before a command that has its layers at `/opt`.
+    fn namespace(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = Vec::new();
+        if let Some((folder, Mount::Namespace(flags))) = self.opt {
+            words.push("unshare".into());
+            words.extend(flags.iter().map(OsString::from));
+            words.extend(["--", "/bin/sh", "-c", MOUNT_SCRIPT, "sh"].map(OsString::from));
+            words.extend([folder.into(), self.hosts.map(OsString::from).unwrap_or_default()]);
+        }
+        words
+    }
+
+    fn started(&self, words: Vec<OsString>, environment: Vec<(String, OsString)>) -> Command {
         let mut words = words.into_iter();
         let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).env_clear().envs(self.environment(runtime)).current_dir(self.task);
-        Ok(command)
+        command.args(words).env_clear().envs(environment).current_dir(self.task);
+        command
     }
 
     /// The script that starts the interpreter, checked as Lambda's own start does.

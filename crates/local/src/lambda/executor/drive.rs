@@ -13,9 +13,12 @@ use super::super::registry::Version;
 use super::super::trace::{self, Times};
 use super::command::{Launch, locate};
 use super::environment::{Environment, Failure, Parts};
-use super::failure::{Told, tell};
+use super::extensions::{About, Why};
+use super::failure::{ReportStatus, Told, tell};
+use super::platform;
 use super::pool::Busy;
 use super::runtime_api::{RuntimeApi, Work};
+use super::sidecars::Sidecars;
 use super::{Call, Inner, Outcome, opt};
 use crate::ids;
 use crate::sync::lock;
@@ -104,6 +107,8 @@ async fn run(
     let configuration = &call.version.configuration;
     environment.caller.at(&call.request_id);
     lock(&environment.log).write(vec![logs::start(&call.request_id, &configuration.version)]);
+    let telemetry = Arc::clone(&environment.extensions().telemetry);
+    platform::start(&telemetry, call);
     let (begun, begun_s) = (Instant::now(), now_s());
     let until = begun + left;
     let work = Work {
@@ -118,6 +123,7 @@ async fn run(
     let result = environment.call(work, until, memory_max_mb).await;
     let answered_s = now_s();
 
+    let produced_bytes = result.as_ref().map_or(0, |payload| payload.len());
     let survived = result.as_ref().err().is_none_or(Failure::is_survived);
     let mut told: Option<Told> =
         result.as_ref().err().map(|failure| tell(failure, &call.request_id, configuration.timeout));
@@ -126,11 +132,14 @@ async fn run(
         (Err(_), Some(told)) => told.payload.clone(),
         (Err(_), None) => Default::default(),
     };
+    let status = platform::status(told.as_ref());
+    platform::runtime_done(&telemetry, call, status, begun.elapsed(), produced_bytes);
     let mut outcome = Outcome { payload, is_error: told.is_some(), log_tail: None };
     let mut answer = Some(answer);
     if survived {
         busy.settle();
         if !call.log_tail
+            && !call.until_ready
             && let Some(answer) = answer.take()
         {
             let _ = answer.send(Ok(outcome.clone()));
@@ -145,7 +154,9 @@ async fn run(
     };
     let memory_used_mb = environment.memory_peak_mb();
     if settled.is_err() {
-        environment.stop().await;
+        let timed_out = told.as_ref().and_then(|told| told.status.as_ref());
+        let timed_out = timed_out == Some(&ReportStatus::Timeout);
+        environment.stop(if timed_out { Why::Timeout } else { Why::Failure }).await;
     }
     environment.output.flush().await;
     let settled_s = now_s();
@@ -161,6 +172,7 @@ async fn run(
             .map(|status| status.as_status()),
         traced: traced(call),
     };
+    platform::report(&telemetry, call, platform::status(told.as_ref()), &report);
     let lines = told.iter().map(|told| told.line.clone()).filter(|line| !line.is_empty());
     let lines = lines.chain([logs::end(&call.request_id), logs::report(&report)]).collect();
     let group = {
@@ -182,7 +194,7 @@ async fn run(
     if settled.is_ok()
         && let Some(mut closed) = busy.give_back(environment)
     {
-        closed.stop().await;
+        closed.stop(Why::Spindown).await;
     }
     drop(busy);
     if let Some(answer) = answer {
@@ -218,12 +230,18 @@ async fn start_once(inner: &Inner, call: &Call, limit: Duration) -> Result<Ready
     let mut log = Log::new(Arc::clone(&inner.around.logs), log_group.clone(), log_stream.clone());
     log.write(vec![logs::init_start(&configuration.runtime, &inner.around.region)]);
     let log = Arc::new(Mutex::new(log));
+    let extensions = Arc::clone(&api.extensions);
+    lock(&log).tell(Arc::clone(&extensions.telemetry));
     let key = caller.key.clone();
     let launch = Launch {
         version: &call.version,
         around: &inner.around,
         task: &call.task,
         opt: opt.as_ref().map(|(folder, mount)| (folder.as_path(), *mount)),
+        hosts: opt
+            .as_ref()
+            .filter(|(folder, _)| folder.join("extensions").is_dir())
+            .map(|_| inner.folders.hosts.as_path()),
         runtimes: &inner.folders.runtimes,
         home: &inner.folders.home,
         runtime_api: api.address.to_string(),
@@ -231,11 +249,29 @@ async fn start_once(inner: &Inner, call: &Call, limit: Duration) -> Result<Ready
         log_group: &log_group,
         log_stream: &log_stream,
     };
-    let parts =
-        Parts { log: Arc::clone(&log), caller, api, keeper: Arc::clone(&inner.keeper), slot };
+    let programs = launch.extensions();
+    let about = About {
+        function_name: configuration.function_name.clone(),
+        function_version: configuration.version.clone(),
+        handler: configuration.handler.clone(),
+        account: inner.around.account.clone(),
+    };
+    extensions.expect(about, programs.iter().map(|(name, _)| name.clone()));
+    platform::init_start(&extensions.telemetry, call);
     let (from, from_s) = (Instant::now(), now_s());
+    let keeper = Arc::clone(&inner.keeper);
+    let mut sidecars = Sidecars::start(programs, Arc::clone(&extensions), &log, &keeper);
+    let registered = sidecars.registered(from + limit).await;
+    let for_failure = Arc::clone(&log);
+    let ended = |failure, init| {
+        StartError::NotReady(Box::new(NotReady { failure, log: for_failure, init }))
+    };
+    if let Err(failure) = registered {
+        sidecars.stop(Why::Failure).await;
+        return Err(ended(failure, Init { from_s, to_s: now_s() }));
+    }
+    let parts = Parts { log: Arc::clone(&log), caller, api, sidecars, keeper, slot };
     let spawned = Environment::spawn(&launch, parts);
-    let ended = |failure, init| StartError::NotReady(Box::new(NotReady { failure, log, init }));
     let mut environment = match spawned {
         Ok(environment) => environment,
         Err(failure) => return Err(ended(failure, Init { from_s, to_s: now_s() })),
@@ -245,10 +281,13 @@ async fn start_once(inner: &Inner, call: &Call, limit: Duration) -> Result<Ready
     match ready {
         Ok(()) => {
             environment.output.flush().await;
+            let registered = extensions.close_registration();
+            lock(&log).write(registered.iter().map(|it| logs::extension(&it.0, &it.1)).collect());
+            platform::init_done(&extensions.telemetry, &registered, init.ms());
             Ok(Ready { environment, init: Some(init), left: limit_of(call) })
         }
         Err(failure) => {
-            environment.stop().await;
+            environment.stop(Why::Failure).await;
             Err(ended(failure, init))
         }
     }
@@ -281,8 +320,7 @@ async fn place_opt(inner: &Inner, call: &Call) -> std::io::Result<Option<(PathBu
 fn not_ready(inner: &Inner, call: &Call, not: &NotReady, answer: Answer, received_s: f64) {
     let configuration = &call.version.configuration;
     let told = tell(&not.failure, &call.request_id, configuration.timeout);
-    let status =
-        told.status.clone().unwrap_or(super::failure::ReportStatus::Error(told.fault.0.clone()));
+    let status = told.status.clone().unwrap_or(ReportStatus::Error(told.fault.0.clone()));
     let report = Report {
         request_id: &call.request_id,
         duration_ms: not.init.ms(),

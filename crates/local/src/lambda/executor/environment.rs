@@ -18,9 +18,12 @@ use tokio::time::{Instant, sleep_until};
 use super::super::logs::Log;
 use super::callers::CallerEntry;
 use super::command::{Launch, NoEntry};
+use super::extensions::{Extensions, Failed, Why};
 use super::keeper::Keeper;
 use super::output::Output;
 use super::runtime_api::{Happened, RuntimeApi, Work};
+use super::sidecars::Sidecars;
+use super::telemetry::Kind;
 
 /// How often a busy process' memory is looked at.
 const MEMORY_TICK: Duration = Duration::from_millis(100);
@@ -40,6 +43,8 @@ pub(crate) enum Failure {
     TooLarge,
     /// There was nothing to start.
     NoEntry(NoEntry),
+    /// An extension gave up or ended; the process is dead.
+    Extension(Failed),
     /// The interpreter is not there, or the system has no more processes.
     Spawn(String),
 }
@@ -63,6 +68,7 @@ pub(crate) struct Environment {
     next: Option<oneshot::Sender<Work>>,
     child: Child,
     group: Option<i32>,
+    sidecars: Sidecars,
     keeper: Arc<Keeper>,
     _slot: OwnedSemaphorePermit,
 }
@@ -72,6 +78,7 @@ pub(crate) struct Parts {
     pub(crate) log: Arc<Mutex<Log>>,
     pub(crate) caller: CallerEntry,
     pub(crate) api: RuntimeApi,
+    pub(crate) sidecars: Sidecars,
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) slot: OwnedSemaphorePermit,
 }
@@ -81,6 +88,8 @@ enum Event {
     Exited(String),
     OutOfMemory,
     TimedOut,
+    /// An extension registered, asked for its next event, or failed.
+    Extensions,
 }
 
 impl Environment {
@@ -100,7 +109,8 @@ impl Environment {
             parts.keeper.add(group);
         }
         let one_event = !launch.version.configuration.runtime.starts_with("provided");
-        let output = Output::start(reader, Arc::clone(&parts.log), one_event).map_err(spawn)?;
+        let output = Output::start(reader, Arc::clone(&parts.log), Kind::Function, one_event)
+            .map_err(spawn)?;
         Ok(Self {
             log: parts.log,
             output,
@@ -110,23 +120,34 @@ impl Environment {
             next: None,
             child,
             group,
+            sidecars: parts.sidecars,
             keeper: parts.keeper,
             _slot: parts.slot,
         })
     }
 
-    /// Waits until the process asks for work.
+    /// The programs beside the process.
+    pub(crate) fn extensions(&self) -> &Arc<Extensions> {
+        &self.api.extensions
+    }
+
+    /// Waits until the process and all its extensions ask for work.
     pub(crate) async fn ready(&mut self, until: Instant) -> Result<(), Failure> {
         loop {
+            if let Some(failed) = self.api.extensions.failed() {
+                return Err(Failure::Extension(failed));
+            }
+            if self.next.is_some() && self.api.extensions.are_ready() {
+                return Ok(());
+            }
             match self.event(until, None).await {
                 Event::Happened(Happened::Next(sender)) => {
                     self.next = Some(sender);
-                    return Ok(());
                 }
                 Event::Happened(Happened::InitFailed(error)) => {
                     return Err(Failure::Reported(error));
                 }
-                Event::Happened(_) => {}
+                Event::Happened(_) | Event::Extensions => {}
                 Event::Exited(how) => return Err(Failure::Exited(how)),
                 Event::OutOfMemory => return Err(Failure::OutOfMemory),
                 Event::TimedOut => return Err(Failure::TimedOut),
@@ -142,6 +163,7 @@ impl Environment {
         memory_max_mb: Option<u32>,
     ) -> Result<Bytes, Failure> {
         self.api.expect(&work.request_id);
+        self.api.extensions.invoke(&work);
         let mut work = Some(work);
         loop {
             if let (Some(next), Some(waiting)) = (self.next.take(), work.take()) {
@@ -165,6 +187,12 @@ impl Environment {
                     self.next = Some(sender);
                 }
                 Event::Happened(Happened::InitFailed(_)) => {}
+                Event::Extensions => {
+                    if let Some(failed) = self.api.extensions.failed() {
+                        self.api.expect_nothing();
+                        return Err(Failure::Extension(failed));
+                    }
+                }
                 Event::Exited(how) => return Err(Failure::Exited(how)),
                 Event::OutOfMemory => return Err(Failure::OutOfMemory),
                 Event::TimedOut => {
@@ -194,6 +222,8 @@ impl Environment {
                     }
                     return Event::Exited(exit_text(&status));
                 }
+                () = self.sidecars.ended() => return Event::Extensions,
+                () = self.api.extensions.change() => return Event::Extensions,
                 () = sleep_until(until) => return Event::TimedOut,
                 _ = tick.tick(), if memory_max_mb.is_some() => {
                     let used = self.memory_mb("VmRSS:");
@@ -209,6 +239,7 @@ impl Environment {
     pub(crate) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
             && self.next.as_ref().is_some_and(|next| !next.is_closed())
+            && self.api.extensions.are_ready()
     }
 
     /// The most memory that the process had, in megabytes, as far as the system tells.
@@ -223,11 +254,13 @@ impl Environment {
         Some(kilobytes.div_ceil(1024))
     }
 
-    /// Kills the process with its children and waits until it is gone and its last words are in the log.
-    pub(crate) async fn stop(&mut self) {
+    /// Kills the process with its children and waits until it is gone and its last words are in the log. Extensions
+    /// are told first.
+    pub(crate) async fn stop(&mut self, why: Why) {
         self.kill();
         let _ = self.child.wait().await;
         self.output.flush().await;
+        self.sidecars.stop(why).await;
     }
 
     fn kill(&mut self) {

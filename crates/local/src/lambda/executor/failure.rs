@@ -76,6 +76,7 @@ pub(crate) fn tell(failure: &Failure, request_id: &str, timeout_s: u32) -> Told 
             let told = ended("Runtime.ExitError", "Runtime exited with error: signal: killed");
             Told { status: Some(ReportStatus::Error("Runtime.OutOfMemory".to_owned())), ..told }
         }
+        Failure::Extension(failed) => ended(&failed.error_type, &failed.message),
         Failure::NoEntry(none) => {
             let told = ended(none.error_type, &none.message);
             Told { line: format!("{}{}", none.line, told.line), ..told }

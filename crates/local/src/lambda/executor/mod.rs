@@ -8,12 +8,16 @@ mod callers;
 mod command;
 mod drive;
 mod environment;
+mod extensions;
 mod failure;
 mod keeper;
 mod opt;
 mod output;
+mod platform;
 mod pool;
 mod runtime_api;
+mod sidecars;
+pub(crate) mod telemetry;
 
 use std::collections::HashMap;
 use std::fs;
@@ -24,12 +28,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::callers::Callers;
 use self::environment::Environment;
+use self::extensions::Why;
 use self::keeper::Keeper;
 use self::opt::Mounting;
 use self::pool::Pool;
@@ -40,6 +46,8 @@ use super::trace::CallTrace;
 use super::types::Caller;
 use crate::sync::lock;
 
+/// Rule: "Lambda Telemetry API": a subscriber listens on `sandbox.localdomain`.
+const HOSTS: &str = "127.0.0.1 localhost sandbox.localdomain sandbox\n::1 localhost\n";
 /// How long a new process waits for the room of one that has answered and is about to be idle.
 const SLOT_WAIT: Duration = Duration::from_millis(100);
 const SLOT_PAUSE: Duration = Duration::from_millis(2);
@@ -58,6 +66,9 @@ pub(crate) struct Call {
     pub(crate) client_context: Option<String>,
     /// Whether the end of the log is wanted; then the answer waits for the report.
     pub(crate) log_tail: bool,
+    /// Whether the answer waits until the process can take another call: for callers that make one call after the
+    /// other and need no second process.
+    pub(crate) until_ready: bool,
     /// How many calls of the function may run at once.
     pub(crate) busy_max: Option<u32>,
     /// The HTTP status that the caller sees, for the segment.
@@ -103,6 +114,8 @@ struct Folders {
     runtimes: PathBuf,
     opt: PathBuf,
     home: PathBuf,
+    /// For `/etc/hosts`, with the names under which extensions listen.
+    hosts: PathBuf,
 }
 
 impl Executor {
@@ -112,6 +125,7 @@ impl Executor {
             runtimes: root.join("runtimes"),
             opt: root.join("opt"),
             home: root.join("home"),
+            hosts: root.join("hosts"),
         };
         // What was laid together for processes that are gone.
         if folders.opt.is_dir() {
@@ -121,6 +135,7 @@ impl Executor {
             fs::create_dir_all(folder)?;
         }
         write_runtimes(&folders.runtimes)?;
+        fs::write(&folders.hosts, HOSTS)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 around: around.clone(),
@@ -163,18 +178,14 @@ impl Executor {
             let closed: HashMap<String, Arc<Pool>> = closed;
             closed.into_values().collect()
         };
-        for pool in closed {
-            end_all(pool.close()).await;
-        }
+        end_all(closed.iter().flat_map(|pool| pool.close()).collect()).await;
     }
 
     /// Kills every process and waits until they are gone.
     pub(crate) async fn stop(&self) {
         self.inner.stop.cancel();
         let pools: Vec<Arc<Pool>> = lock(&self.inner.pools).drain().map(|(_, pool)| pool).collect();
-        for pool in pools {
-            end_all(pool.close()).await;
-        }
+        end_all(pools.iter().flat_map(|pool| pool.close()).collect()).await;
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
     }
@@ -246,10 +257,13 @@ impl Inner {
     }
 }
 
+/// Ends processes that nobody needs any more; all at once, for extensions take their time.
 async fn end_all(environments: Vec<Environment>) {
+    let mut ending = JoinSet::new();
     for mut environment in environments {
-        environment.stop().await;
+        ending.spawn(async move { environment.stop(Why::Spindown).await });
     }
+    while ending.join_next().await.is_some() {}
 }
 
 /// The clients are part of the program: nothing else has to be installed.

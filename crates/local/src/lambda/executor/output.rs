@@ -14,6 +14,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::logs::Log;
+use super::telemetry::Kind;
 use crate::sync::lock;
 
 /// Lambda cuts events of CloudWatch Logs at 256 KB.
@@ -34,6 +35,7 @@ impl Output {
     pub(crate) fn start(
         pipe: PipeReader,
         log: Arc<Mutex<Log>>,
+        kind: Kind,
         one_event: bool,
     ) -> io::Result<Self> {
         let owned = OwnedFd::from(pipe);
@@ -41,7 +43,12 @@ impl Output {
         let pipe = Receiver::from_owned_fd(owned)?;
         // One flush at a time: a process has one call at a time.
         let (flushes, asked) = mpsc::channel(1);
-        tokio::spawn(read_all(pipe, direct, Lines { log, buffer: Vec::new(), one_event }, asked));
+        tokio::spawn(read_all(
+            pipe,
+            direct,
+            Lines { log, buffer: Vec::new(), kind, one_event },
+            asked,
+        ));
         Ok(Self { flushes })
     }
 
@@ -95,6 +102,7 @@ async fn read_all(
 struct Lines {
     log: Arc<Mutex<Log>>,
     buffer: Vec<u8>,
+    kind: Kind,
     one_event: bool,
 }
 
@@ -114,14 +122,14 @@ impl Lines {
                 events.push(self.event());
             }
         }
-        lock(&self.log).write(events);
+        lock(&self.log).say(self.kind, events);
     }
 
     /// Whatever is left is a line, though nothing ended it.
     fn end(&mut self) {
         if !self.buffer.is_empty() {
             let last = self.event();
-            lock(&self.log).write(vec![last]);
+            lock(&self.log).say(self.kind, vec![last]);
         }
     }
 
@@ -143,7 +151,7 @@ mod tests {
     async fn lines_arrive_whole_and_in_order() {
         let collected = Arc::new(Collected::default());
         let (reader, mut writer) = io::pipe().unwrap();
-        let output = Output::start(reader, log_to(&collected), true).unwrap();
+        let output = Output::start(reader, log_to(&collected), Kind::Function, true).unwrap();
         writer.write_all(b"one\ntwo\rstill two\n\xff\xfe\nthr").unwrap();
         output.flush().await;
         assert_eq!(

@@ -1,6 +1,7 @@
 //! The Runtime API: what a function's process asks for work, on a loopback port of its own.
 //!
-//! In:   `GET .../runtime/invocation/next`, `POST .../invocation/ID/response|error`, `POST .../init/error`.
+//! In:   `GET .../runtime/invocation/next`, `POST .../invocation/ID/response|error`, `POST .../init/error`; the calls
+//!       of extensions, which go to [`Extensions`].
 //! Out:  [`Happened`], in order; the owner of the process answers `next` by sending [`Work`].
 //! Rule: AWS Lambda developer guide, "Using the Lambda runtime API", version 2018-06-01.
 
@@ -20,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::extensions::Extensions;
 use crate::sync::lock;
 
 /// Lambda's limit for an answer: 6 MB and what surrounds it.
@@ -64,6 +66,8 @@ pub(crate) struct RuntimeApi {
     pub(crate) address: SocketAddr,
     /// What the process did, in order.
     pub(crate) happened: mpsc::Receiver<Happened>,
+    /// The programs beside the process.
+    pub(crate) extensions: Arc<Extensions>,
     shared: Arc<Shared>,
     _end: DropGuard,
 }
@@ -71,6 +75,7 @@ pub(crate) struct RuntimeApi {
 #[derive(Debug)]
 struct Shared {
     happened: mpsc::Sender<Happened>,
+    extensions: Arc<Extensions>,
     /// The call that may be answered.
     current: Mutex<Option<String>>,
 }
@@ -81,10 +86,15 @@ impl RuntimeApi {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (sender, happened) = mpsc::channel(HAPPENED_MAX);
-        let shared = Arc::new(Shared { happened: sender, current: Mutex::new(None) });
+        let extensions = Arc::new(Extensions::default());
+        let shared = Arc::new(Shared {
+            happened: sender,
+            extensions: Arc::clone(&extensions),
+            current: Mutex::new(None),
+        });
         let end = CancellationToken::new();
         tokio::spawn(serve(listener, Arc::clone(&shared), end.clone()));
-        Ok(Self { address, happened, shared, _end: end.drop_guard() })
+        Ok(Self { address, happened, extensions, shared, _end: end.drop_guard() })
     }
 
     /// From now on this call may be answered, once.
@@ -128,6 +138,9 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, end: CancellationToke
 
 async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
+    if path.starts_with("/2020-01-01/extension/") || path == "/2022-07-01/telemetry" {
+        return shared.extensions.answer(&path, request).await;
+    }
     let Some(path) = path.strip_prefix("/2018-06-01/runtime/") else {
         return refusal(StatusCode::NOT_FOUND, "NotFound", "no such path");
     };
@@ -218,7 +231,7 @@ fn gone() -> Response<Full<Bytes>> {
     refusal(StatusCode::INTERNAL_SERVER_ERROR, "Sandbox.Gone", "this process is to end")
 }
 
-fn refusal(status: StatusCode, kind: &str, text: &str) -> Response<Full<Bytes>> {
+pub(super) fn refusal(status: StatusCode, kind: &str, text: &str) -> Response<Full<Bytes>> {
     let body = serde_json::json!({ "errorMessage": text, "errorType": kind }).to_string();
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;

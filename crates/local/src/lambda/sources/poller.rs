@@ -216,7 +216,13 @@ impl Reader {
             role: &version.configuration.role,
         };
         let payload = events::event(&source, records).to_string().into();
-        let inside = Inside { request_id: ids::uuid(), status: 200, ..Inside::default() };
+        let inside = Inside {
+            request_id: ids::uuid(),
+            status: 200,
+            // A shard's batches come one after the other: the next one is for the same process.
+            until_ready: true,
+            ..Inside::default()
+        };
         let outcome = tokio::select! {
             outcome = functions.call_inside(&version, payload, &inside) => outcome,
             () = self.end.cancelled() => return Attempt::Throttled,

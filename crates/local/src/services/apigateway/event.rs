@@ -159,7 +159,7 @@ fn all_of(lists: &BTreeMap<String, Vec<String>>) -> Value {
 }
 
 /// `21/Nov/2026:08:02:18 +0000`, the time of common log format.
-fn clf_time(time_ms: i64) -> String {
+pub(super) fn clf_time(time_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(time_ms)
         .map(|time| time.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string())
         .unwrap_or_default()

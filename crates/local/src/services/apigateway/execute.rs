@@ -153,7 +153,7 @@ pub(crate) fn function_of(uri: &str) -> Option<&str> {
 }
 
 /// The caller's trace header, or a new root as API Gateway makes one (X-Ray, "Tracing header").
-fn trace_header(given: &str) -> String {
+pub(super) fn trace_header(given: &str) -> String {
     if given.contains("Root=") {
         return given.to_owned();
     }

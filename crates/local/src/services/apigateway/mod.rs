@@ -1,4 +1,4 @@
-//! API Gateway: REST APIs with their resources, methods, deployments and stages.
+//! API Gateway: REST APIs with their resources, methods, deployments and stages; HTTP APIs (`http_apis`).
 //!
 //! Comes in:   what CloudFormation or a control call declares (`control`), and calls of the APIs (`execute`).
 //! Rule: API Gateway V1 API reference, 2015-07-09. A stage serves what its deployment froze.
@@ -6,6 +6,8 @@
 mod control;
 mod event;
 mod execute;
+mod http_apis;
+mod http_event;
 mod reply;
 mod routing;
 
@@ -24,6 +26,7 @@ use crate::sync::lock;
 
 pub(crate) use execute::function_of;
 pub(crate) use execute::{Call, Invoker};
+pub(crate) use http_apis::{Cors, HttpApis, HttpIntegration, HttpRoute};
 
 const APIS_MAX: usize = 500;
 /// API Gateway's own quota is 300.

@@ -24,7 +24,7 @@ pub(super) fn malformed() -> Response {
     response(502, "application/json", "{\"message\": \"Internal server error\"}")
 }
 
-fn read(answer: &Value) -> Option<Response> {
+pub(super) fn read(answer: &Value) -> Option<Response> {
     let answer = answer.as_object()?;
     if answer.keys().any(|name| !MEMBERS.contains(&name.as_str())) {
         return None;

@@ -23,7 +23,7 @@ pub(super) fn find<'a>(
 }
 
 /// How well a template fits: for each part 0 fixed, 1 a variable, 2 the rest. Smaller is better.
-fn fit(template: &str, path: &[String]) -> Option<(Vec<u8>, BTreeMap<String, String>)> {
+pub(super) fn fit(template: &str, path: &[String]) -> Option<(Vec<u8>, BTreeMap<String, String>)> {
     let mut rank = Vec::new();
     let mut variables = BTreeMap::new();
     let mut rest = path.iter();

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::process::{self, Application};
-use super::{Beanstalk, Environment};
+use super::{Beanstalk, Environment, packages};
 use crate::lambda::unzip::{LIMITS, unzip};
 use crate::seams::{Blobs, LogSink};
 use crate::sync::lock;
@@ -91,11 +91,14 @@ impl Beanstalk {
         let conf = conf.to_string();
         let done = tokio::task::spawn_blocking(move || unpack(&bytes, &unpacked, &conf)).await;
         let command = done.map_err(|err| err.to_string())??;
+        let path = packages::install(&folder, stop).await?;
+        let mut variables = self.variables(&environment);
+        variables.extend(path.map(|path| ("PATH".to_owned(), path)));
         let application = Application {
             folder: folder.join("app"),
             var: folder.join("var"),
             command,
-            environment: self.variables(&environment),
+            environment: variables,
             log_group: format!("/aws/elasticbeanstalk/{name}/var/log/web.stdout.log"),
             logs: Arc::clone(&self.logs) as Arc<dyn LogSink>,
         };

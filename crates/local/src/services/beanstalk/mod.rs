@@ -5,6 +5,7 @@
 
 mod calls;
 mod deploy;
+mod packages;
 mod process;
 
 use std::collections::BTreeMap;

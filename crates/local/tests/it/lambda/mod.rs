@@ -1,6 +1,7 @@
 //! The Lambda service with real processes.
 
 mod api;
+mod extensions;
 mod failures;
 mod layers;
 mod lifecycle;

@@ -66,6 +66,30 @@ async fn records_arrive_in_order_soon_after_they_are_put() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_shard_needs_one_process_however_late_it_is_ready_again() {
+    // After its answer the process is busy, for longer than another caller would wait for it.
+    let late = format!(
+        "{CONSUMER}
+const {{ handler }} = exports;
+exports.handler = async (event) => {{
+  setTimeout(() => {{ const end = Date.now() + 400; while (Date.now() < end); }}, 20);
+  return handler(event);
+}};"
+    );
+    let lab = Lab::start();
+    lab.node(&late).await;
+    for text in ["a", "b", "c"] {
+        lab.streams.put(text);
+    }
+    let spec = EventSourceSpec { batch_size: Some(1), ..spec() };
+    lab.functions.create_event_source(&spec).unwrap();
+    until("three batches", || got(&lab).len() == 3).await;
+    let starts = lab.logs.lines().iter().filter(|line| line.starts_with("INIT_START")).count();
+    assert_eq!(starts, 1, "{}", lab.logs.text());
+    lab.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn latest_begins_with_what_comes_next() {
     let lab = Lab::start();
     lab.node(CONSUMER).await;

@@ -2,6 +2,7 @@
 //! property that its type does not list: both fail the stack.
 
 mod apigateway;
+mod apigatewayv2;
 mod dynamodb;
 mod iam;
 mod kinesis;
@@ -21,7 +22,7 @@ use crate::http::Failure;
 use crate::ids;
 use crate::lambda::Functions;
 use crate::place::Place;
-use crate::services::apigateway::ApiGateway;
+use crate::services::apigateway::{ApiGateway, HttpApis};
 use crate::services::dynamodb::DynamoDb;
 use crate::services::iam::Iam;
 use crate::services::kinesis::Kinesis;
@@ -40,6 +41,7 @@ pub(crate) struct Services {
     pub kinesis: Arc<Kinesis>,
     pub dynamodb: Arc<DynamoDb>,
     pub apigateway: Arc<ApiGateway>,
+    pub http_apis: Arc<HttpApis>,
     pub functions: Arc<Functions>,
 }
 
@@ -81,8 +83,9 @@ struct Kind {
     inert: &'static [&'static str],
 }
 
-const KINDS: [&[Kind]; 8] = [
+const KINDS: [&[Kind]; 9] = [
     apigateway::KINDS,
+    apigatewayv2::KINDS,
     dynamodb::KINDS,
     iam::KINDS,
     kinesis::KINDS,
@@ -114,6 +117,7 @@ pub(super) fn check(kind: &str, properties: &Value) -> Result<(), Reason> {
 pub(super) async fn create(services: &Services, wish: &Wish<'_>) -> Result<Made, Reason> {
     match family(wish.kind) {
         "ApiGateway" => apigateway::create(services, wish),
+        "ApiGatewayV2" => apigatewayv2::create(services, wish),
         "DynamoDB" => dynamodb::create(services, wish).await,
         "IAM" => iam::create(services, wish),
         "Kinesis" => kinesis::create(services, wish).await,
@@ -133,6 +137,7 @@ pub(super) async fn update(
 ) -> Result<Updated, Reason> {
     match family(wish.kind) {
         "ApiGateway" => apigateway::update(services, wish, record),
+        "ApiGatewayV2" => apigatewayv2::update(services, wish, record),
         "DynamoDB" => dynamodb::update(services, wish, record).await,
         "IAM" => iam::update(services, wish, record),
         "Kinesis" => kinesis::update(services, wish, record).await,
@@ -148,6 +153,7 @@ pub(super) async fn update(
 pub(super) async fn delete(services: &Services, record: &Record) -> Result<(), Reason> {
     match family(&record.kind) {
         "ApiGateway" => apigateway::delete(services, record),
+        "ApiGatewayV2" => apigatewayv2::delete(services, record),
         "DynamoDB" => dynamodb::delete(services, record).await,
         "IAM" => iam::delete(services, record),
         "Kinesis" => kinesis::delete(services, record).await,
