@@ -97,7 +97,8 @@ fn forward(
     let mut cut = all.next().is_some();
     let ids: BTreeSet<TraceId> = found.iter().map(|(_, link)| link.trace_id).collect();
     let mut ends = HashMap::new();
-    cut |= read(snapshot, ids.into_iter().collect(), |linked| {
+    let ids: Vec<TraceId> = ids.into_iter().collect();
+    cut |= read(snapshot, &ids, |linked| {
         let about = summary(linked, &vec![false; linked.len()]);
         ends.insert(about.trace_id, about);
     })?;
@@ -132,7 +133,8 @@ fn backward(
     ids.remove(&id);
     let mut cut = ids.len() > TRACES_MAX;
     let mut found: Vec<BackLink> = Vec::new();
-    cut |= read(snapshot, ids.into_iter().take(TRACES_MAX).collect(), |linking| {
+    let ids: Vec<TraceId> = ids.into_iter().take(TRACES_MAX).collect();
+    cut |= read(snapshot, &ids, |linking| {
         for span in linking.spans() {
             found.extend(span.links().filter(|link| link.trace_id() == id).map(|link| BackLink {
                 from_trace_id: span.trace_id(),
@@ -153,7 +155,7 @@ fn backward(
 /// Reads some traces, as many as the limits let through, and says whether some were left out.
 fn read(
     snapshot: &Snapshot,
-    ids: Vec<TraceId>,
+    ids: &[TraceId],
     mut visit: impl FnMut(&SpanBatch),
 ) -> Result<bool, RunError> {
     let (mut left, _) = ids.split_at(ids.len().min(TRACES_MAX));

@@ -93,7 +93,8 @@ pub(super) struct Wanted {
 impl Telemetry {
     /// Tells of something that has just happened: `platform.start`, or a line with its text.
     pub(crate) fn tell(&self, kind: Kind, what: &str, record: Value) {
-        let event = json!({ "time": ids::iso(ids::now_ms()), "type": what, "record": record });
+        let mut event = json!({ "time": ids::iso(ids::now_ms()), "type": what });
+        event["record"] = record;
         let event = Arc::new(event);
         let mut state = lock(&self.state);
         if !state.is_ready {
