@@ -99,7 +99,7 @@ pub enum Field {
     Parent,
     /// Whether the span has no parent.
     Root,
-    /// Whether the span is where a service was entered; see [`is_entry`].
+    /// Whether the span is where a service was entered, as `docs/query.md` says it.
     Entry,
     /// The deployment environment of the resource.
     Environment,
