@@ -10,6 +10,7 @@ mod diagnosis;
 mod engine;
 mod error;
 mod eval;
+mod guesses;
 mod journey_search;
 mod journeys;
 mod native;
@@ -31,6 +32,7 @@ pub use ast::{
 pub use deliveries::{Delivery, DeliveryKey, Messages, PlaceKey, PlaceMessages, messages};
 pub use diagnosis::diagnose;
 pub use error::{QueryError, RunError};
+pub use guesses::guesses;
 pub use journey_search::{
     JourneyOptions, JourneySummary, JourneysAnswer, LIST_BUDGET, check as check_for_journeys,
     journeys,
