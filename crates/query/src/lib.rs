@@ -13,6 +13,7 @@ mod error;
 mod eval;
 mod found;
 mod groups;
+mod guesses;
 mod journey_search;
 mod journeys;
 mod links;
@@ -41,6 +42,7 @@ pub use differences::{Differences, DifferencesOptions, Of, SpanBox, differences}
 pub use error::{QueryError, RunError};
 pub use found::Selection;
 pub use groups::GroupBy;
+pub use guesses::guesses;
 pub use journey_search::{
     JourneyOptions, JourneySummary, JourneysAnswer, LIST_BUDGET, check as check_for_journeys,
     journeys,

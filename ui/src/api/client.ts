@@ -183,8 +183,13 @@ export async function journeys(
 }
 
 /** What a trace came from and led to; one without messages is a journey of its own. */
-export async function journey(traceId: TraceId, signal: AbortSignal): Promise<Journey> {
-  return unwrap(await client.GET("/journeys/{traceId}", { params: { path: { traceId } }, signal }));
+export async function journey(
+  traceId: TraceId,
+  signal: AbortSignal,
+  withGuesses = false,
+): Promise<Journey> {
+  const params = { path: { traceId }, query: withGuesses ? { guesses: "1" as const } : {} };
+  return unwrap(await client.GET("/journeys/{traceId}", { params, signal }));
 }
 
 /** What a person says of two spans: that a message joins them, that none does, or nothing any more. */

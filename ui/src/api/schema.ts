@@ -98,7 +98,7 @@ export interface paths {
     >;
   };
   "/journeys/{traceId}": NoPath & {
-    get: Get<{ span?: string }, { traceId: string }, Schemas["Journey"]>;
+    get: Get<{ span?: string; guesses?: "1" }, { traceId: string }, Schemas["Journey"]>;
   };
   "/doctor": NoPath & { get: Get<Range, never, Schemas["Diagnosis"]> };
   "/rejected": NoPath & { get: Get<never, never, Schemas["RejectedList"]> };
@@ -312,6 +312,7 @@ export interface components {
       key: string;
       evidence: { what: string; produced?: string | null; consumed?: string | null }[];
       class: string;
+      guess?: boolean;
       confidence: number;
       waitNano: number;
       attempt: number;

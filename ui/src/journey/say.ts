@@ -8,7 +8,7 @@ export type Stroke = "solid" | "dashed" | "dotted";
 
 export function strokeOf(joinClass: string): Stroke {
   if (joinClass <= "E2" || joinClass === "user") return "solid";
-  return joinClass <= "E4" ? "dashed" : "dotted";
+  return joinClass <= "E3" ? "dashed" : "dotted";
 }
 
 /** The carrier and its queue, topic or stream: `kinesis orders`. */

@@ -5,6 +5,7 @@
 mod api;
 mod exporter;
 mod grpc;
+mod guesses;
 mod harness;
 mod http;
 mod journey_list;

@@ -146,7 +146,9 @@ pub enum Class {
     Content,
     /// E4: ids that differ by a known damage. The doctor's; no receipt gives it.
     RepairedId,
-    /// E5: route and time fit. The doctor's; no receipt gives it.
+    /// E4: the same value under a key of the senders' own. A guess, given only when asked.
+    BusinessKey,
+    /// E5: route and time fit. A guess, given only when asked.
     Pairing,
 }
 
@@ -159,7 +161,7 @@ impl Class {
             Self::Explicit => "E1",
             Self::MessageId => "E2",
             Self::Content => "E3",
-            Self::RepairedId => "E4",
+            Self::RepairedId | Self::BusinessKey => "E4",
             Self::Pairing => "E5",
         }
     }
@@ -341,6 +343,7 @@ pub fn join(out: &ReceiptAt, consumer: &ReceiptAt) -> Result<JoinEdge, Veto> {
         Class::MessageId if scoped => 980,
         Class::Explicit | Class::MessageId => 950,
         Class::Content | Class::RepairedId => 900,
+        Class::BusinessKey => 850,
         Class::Pairing => 700,
     };
     let resource = match carrier {
@@ -474,7 +477,7 @@ fn spelled((trace, span): SpanAt) -> String {
     format!("{trace}-{span}")
 }
 
-fn edge_id(from: SpanAt, to: SpanAt, key: MessageKey) -> u128 {
+pub(super) fn edge_id(from: SpanAt, to: SpanAt, key: MessageKey) -> u128 {
     let mut hasher = SipHasher13::new_with_keys(0x7468_726f_7567_686c, 0x696e_6520_6564_6731);
     for (trace, span) in [from, to] {
         hasher.write(&trace.0);

@@ -10,6 +10,7 @@
 
 mod assemble;
 mod edge;
+mod guess;
 mod joins;
 mod journey;
 mod pointers;
@@ -20,6 +21,7 @@ mod walk;
 mod words;
 
 pub use edge::{Class, Evidence, JoinEdge, ReceiptAt, SKEW_MAX_NANO, SpanAt, Veto, join};
+pub use guess::{GUESS_WINDOW_NANO, PLACE_ATTRIBUTES, Side, guesses, sides};
 pub use joins::{Joined, Refused, joins};
 pub use journey::{
     Attempts, Budget, Focus, Gap, Group, Journey, Limit, Member, Source, Step, Wait, journey,

@@ -7,8 +7,8 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use throughline_model::{SpanBatch, SpanId, SpanRef, StatusCode, TraceId};
 use throughline_topology::stitch::{
-    Attempts, Budget, Focus, Gap, Group, Journey, Limit, Member, Refused, Share, Step, Verdict,
-    Wait,
+    Attempts, Budget, Class, Focus, Gap, Group, Journey, Limit, Member, Refused, Share, Step,
+    Verdict, Wait,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -22,6 +22,9 @@ use crate::app::App;
 pub(super) struct JourneyParams {
     /// Only the message that this span of the trace is about: 16 hex digits.
     span: Option<String>,
+    /// `1` adds guesses to `joins`: pairs that name the same queue, topic or stream within a minute,
+    /// or the same value under a key of their own. They are marked, below 0.9 and never followed.
+    guesses: Option<String>,
 }
 
 /// What a trace came from and led to.
@@ -110,6 +113,9 @@ struct Join {
     evidence: Vec<Evidence>,
     /// `E0` (parent) to `E5` (guess), or `user` where a person confirmed it.
     class: &'static str,
+    /// Whether it is a guess, which only `guesses=1` gives: by a business key (`E4`) or by route and
+    /// time (`E5`).
+    guess: bool,
     /// Who confirmed it by hand.
     confirmed: Option<ByHand>,
     /// 0 to 1.
@@ -261,10 +267,27 @@ pub(super) async fn journey(
             Focus::Span(id, span)
         }
     };
+    let guesses = match params.guesses.as_deref() {
+        None | Some("" | "0" | "false") => false,
+        Some("1" | "true") => true,
+        Some(other) => {
+            return Err(ApiError::bad_request(format!("guesses: expected 0 or 1, got {other:?}")));
+        }
+    };
     ask(&app, move |snapshot| {
-        let journey = throughline_query::journey(snapshot, focus, &Budget::default())?;
+        let mut journey = throughline_query::journey(snapshot, focus, &Budget::default())?;
         if journey.traces.is_empty() {
             return Err(ApiError::not_found(format!("no span of trace {id} is held")));
+        }
+        if guesses {
+            let found = throughline_query::guesses(snapshot, &journey)?;
+            journey.steps.extend(found.into_iter().map(|edge| Step {
+                edge,
+                hops: 0,
+                share: Share::Unknown,
+                shared_by: 1,
+                followed: false,
+            }));
         }
         Ok(answer(&journey))
     })
@@ -340,6 +363,7 @@ fn join(step: &Step) -> Join {
             })
             .collect(),
         class: edge.class.code(),
+        guess: matches!(edge.class, Class::BusinessKey | Class::Pairing),
         confirmed: edge.confirmed.as_ref().map(by_hand),
         confidence: f64::from(edge.confidence_permille) / 1_000.0,
         wait_nano: edge.wait_nano,
