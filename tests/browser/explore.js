@@ -43,7 +43,7 @@ export async function walkExplore({ page, server, step }) {
 
   await step("a drawn box is the comparison, and a value of it filters", async () => {
     await open(`/explore?${ENV}`);
-    await what().getByRole("row").nth(1).waitFor();
+    await what().getByText(/that took .* or longer/).waitFor();
     const box = await page.locator(".chart canvas").boundingBox();
     await drag(box, [0.2, 0.02], [0.9, 0.45]);
     await page.waitForURL((url) => /^\d+,\d+,\d+,\d+$/.test(url.searchParams.get("sel") ?? ""));
@@ -61,7 +61,7 @@ export async function walkExplore({ page, server, step }) {
 
   await step("the numbers of the charts are a table, too", async () => {
     await open(`/explore?${ENV}`);
-    await what().getByRole("row").nth(1).waitFor();
+    await page.getByRole("img", { name: /^Requests over time/ }).waitFor();
     await page.keyboard.press("v");
     const table = page.getByRole("region", { name: "Numbers over time" });
     await table.waitFor();
