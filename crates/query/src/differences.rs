@@ -22,7 +22,7 @@ use crate::{RunError, SearchOptions};
 /// Traces of each side that are read and counted.
 const TRACES_MAX: usize = 1_000;
 /// Spans of each side that are read and counted.
-const SPANS_MAX: usize = 20_000;
+const SPANS_MAX: usize = 10_000;
 /// Spans of the traces of each side that are read; at least one trace is.
 const TRACE_SPANS_MAX: usize = 100_000;
 /// Different traces that are told apart before some are picked.
@@ -187,7 +187,7 @@ fn of_traces(
         let ids = picked.into_items();
         let (mut left, mut spans, mut stride) = (&ids[..], 0, Stride::default());
         while !left.is_empty() && spans < TRACE_SPANS_MAX {
-            let (now, later) = left.split_at(stride.traces().min(left.len()));
+            let (now, later) = left.split_at(stride.traces_up_to(TRACES_MAX).min(left.len()));
             let read = traces(snapshot, now)?;
             stride.add(&read);
             for trace in now.iter().filter_map(|id| read.get(id)) {

@@ -103,9 +103,14 @@ impl Stride {
     const SPANS: usize = 50_000;
 
     pub(crate) fn traces(&self) -> usize {
+        self.traces_up_to(Self::TRACES)
+    }
+
+    /// For whoever reads all of them anyway: the fewer reads, the fewer row groups are read twice.
+    pub(crate) fn traces_up_to(&self, max: usize) -> usize {
         match self.spans {
             0 => Self::FIRST,
-            spans => (Self::SPANS * self.traces / spans).clamp(1, Self::TRACES),
+            spans => (Self::SPANS * self.traces / spans).clamp(1, max),
         }
     }
 

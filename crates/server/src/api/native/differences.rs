@@ -94,7 +94,7 @@ struct Difference {
 
 /// Compares what lies in a box with the rest of the same query, over any attribute.
 ///
-/// No attribute has to be named beforehand. At most 1000 traces, or 20 000 spans, of each side are
+/// No attribute has to be named beforehand. At most 1000 traces, or 10 000 spans, of each side are
 /// read; which, a hash of their ids decides. Of a key at most 1000 values are counted.
 #[utoipa::path(
     get, path = "/differences", operation_id = "differences", params(DifferencesParams),
