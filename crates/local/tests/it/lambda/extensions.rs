@@ -146,8 +146,10 @@ async fn subscribers_listen_under_lambdas_own_name_where_it_can_be_mounted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_over_when_every_extension_is_ready_and_its_answer_comes_before() {
-    let slow = on_this_machine()
-        .replace("    assert headers", "    import threading; threading.Event().wait(0.7)\n    assert headers");
+    let slow = on_this_machine().replace(
+        "    assert headers",
+        "    import threading; threading.Event().wait(0.7)\n    assert headers",
+    );
     let (lab, _folder) = lab_with(&slow, LambdaConfig::default()).await;
     value(&lab.call("1").await);
     let before = Instant::now();
