@@ -36,8 +36,8 @@ def tearDownModule():
 class ByItself(unittest.TestCase):
     """`throughline lab`: every promise holds, and what was set up is gone."""
 
-    def check(self, name, *promises):
-        code, said = WORLD.lab(name, "--prefix", f"own-{name}")
+    def check(self, name, *promises, flags=()):
+        code, said = WORLD.lab(name, "--prefix", f"own-{name}", *flags)
         self.assertEqual(code, 0, said)
         self.assertNotIn("  NO ", said)
         for promise in promises:
@@ -46,6 +46,10 @@ class ByItself(unittest.TestCase):
     def test_kinesis_lab(self):
         self.check("kinesis", "every message is placed", "one journey, joined by the sequence number",
                    "every message is one trace", "custom.tag.superpower", "is removed")
+
+    def test_signup_lab_with_the_other_sdk(self):
+        self.check("signup", "the function, the table and the topic", "one tree", "on-premises",
+                   "second try and no other", "is removed", flags=("--sdk", "python"))
 
     def test_signup_lab(self):
         self.check("signup", "the function, the table and the topic", "one tree", "on-premises",

@@ -264,8 +264,12 @@ pub(crate) struct LocalCommand {
     /// A folder with the `node_modules` that Node functions find, such as `aws-sdk` 2.
     #[arg(long, value_name = "DIR")]
     pub(crate) node_runtime: Option<PathBuf>,
+    /// A folder with packages that Python functions find, such as `boto3`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) python_runtime: Option<PathBuf>,
     /// Install what the Kinesis lab needs (npm, once): the Splunk layer's stand-in, `aws-sdk` 2 and
-    /// `serverless` 3. When it is installed it is used without this flag.
+    /// `serverless` 3; and `boto3` for functions in Python (pip). When it is installed it is used
+    /// without this flag.
     #[arg(long)]
     pub(crate) install: bool,
     /// Only install that, and print the folder of the workshop's `sls`, for PATH.
@@ -297,6 +301,9 @@ pub(crate) enum LabKind {
     },
     /// A web application, a function, a table and a topic, traced by the X-Ray SDKs.
     Signup {
+        /// Which SDK the web application uses; the function is in Node.
+        #[arg(long, default_value = "node")]
+        sdk: LabSdk,
         #[command(flatten)]
         flags: LabFlags,
     },
@@ -312,6 +319,14 @@ pub(crate) enum LabVariant {
     Both,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LabSdk {
+    /// X-Ray's SDK for Node.
+    Node,
+    /// X-Ray's SDK for Python, from PyPI.
+    Python,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct LabFlags {
     /// The main address of the running server.
@@ -323,6 +338,10 @@ pub(crate) struct LabFlags {
     /// Begins every name; the environment is PREFIX-apm-lambda.
     #[arg(long, default_value = "lab")]
     pub(crate) prefix: String,
+    /// Follow the Kinesis lab with a copy of the workshop's own repository (folders auto and manual)
+    /// instead of the code that is carried along; the copy itself is not touched.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) repository: Option<PathBuf>,
     /// How many requests are sent.
     #[arg(long, default_value_t = 5)]
     pub(crate) requests: u32,

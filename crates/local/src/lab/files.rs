@@ -28,6 +28,7 @@ const FILES: &[File] = files! {
     "layer/package-lock.json"
     "layer/package.json"
     "layer/wrapper.js"
+    "python/requirements.txt"
     "runtime/package-lock.json"
     "runtime/package.json"
     "signup/app/Procfile"
@@ -40,6 +41,9 @@ const FILES: &[File] = files! {
     "signup/lambda/package-lock.json"
     "signup/lambda/package.json"
     "signup/onpremises/welcome.js"
+    "signup/python/app.py"
+    "signup/python/page.html"
+    "signup/python/requirements.txt"
     "tools/package-lock.json"
     "tools/package.json"
     "tools/redirect.js"
@@ -57,6 +61,37 @@ pub(super) fn write(folder: &str, place: &Path) -> Result<(), LabError> {
         if text.starts_with("#!") {
             let mode = fs::Permissions::from_mode(0o755);
             fs::set_permissions(&file, mode).map_err(LabError::io(&file))?;
+        }
+    }
+    Ok(())
+}
+
+/// The most that [`copy`] takes, in files and in bytes: Lambda's limit of an unpacked function, twice.
+const COPIED_FILES_MAX: usize = 50_000;
+const COPIED_BYTES_MAX: u64 = 500 << 20;
+
+/// Copies a folder with its subfolders. What `sls` left there and links are left out.
+pub(super) fn copy(folder: &Path, place: &Path) -> Result<(), LabError> {
+    let (mut files_left, mut bytes_left) = (COPIED_FILES_MAX, COPIED_BYTES_MAX);
+    let mut open = vec![(folder.to_owned(), place.to_owned())];
+    while let Some((from, to)) = open.pop() {
+        fs::create_dir_all(&to).map_err(LabError::io(&to))?;
+        for entry in fs::read_dir(&from).map_err(LabError::io(&from))? {
+            let entry = entry.map_err(LabError::io(&from))?;
+            let (source, target) = (entry.path(), to.join(entry.file_name()));
+            let metadata = entry.metadata().map_err(LabError::io(&source))?;
+            if metadata.is_dir()
+                && entry.file_name() != ".serverless"
+                && entry.file_name() != ".git"
+            {
+                open.push((source, target));
+            } else if metadata.is_file() {
+                let left = files_left.checked_sub(1).zip(bytes_left.checked_sub(metadata.len()));
+                (files_left, bytes_left) = left.ok_or_else(|| {
+                    LabError::Options(format!("{} is too large for a workshop", folder.display()))
+                })?;
+                fs::copy(&source, &target).map_err(LabError::io(&source))?;
+            }
         }
     }
     Ok(())
@@ -91,7 +126,8 @@ mod tests {
     fn walk(folder: &Path, root: &Path, found: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.ends_with("node_modules") || path.ends_with(".serverless") {
+            let not_ours = ["node_modules", ".serverless", "__pycache__"];
+            if not_ours.iter().any(|name| path.ends_with(name)) {
                 continue;
             }
             if path.is_dir() {
@@ -110,6 +146,22 @@ mod tests {
         found.remove("README.md");
         let carried: BTreeSet<String> = FILES.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(carried, found);
+    }
+
+    #[test]
+    fn a_folder_is_copied_without_what_tools_left() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["from/lib/a.js", "from/.serverless/x.zip", "from/serverless.yml"] {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "text").unwrap();
+        }
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        copy(&from, &to).unwrap();
+        let mut found = BTreeSet::new();
+        walk(&to, &to, &mut found);
+        assert_eq!(found, ["lib/a.js", "serverless.yml"].map(str::to_owned).into());
+        assert!(copy(&dir.path().join("absent"), &to).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::install::{self, Toolbox};
 use super::programs::Server;
 use super::report::Say;
 use super::watch::Watch;
-use super::{Lab, LabError, LabOptions};
+use super::{Lab, LabError, LabOptions, Sdk};
 use crate::config::LocalConfig;
 use crate::front::{self, Running};
 use crate::ids;
@@ -49,6 +49,9 @@ impl Ground {
         check(options)?;
         install::need("node", "version 20.19 or newer is needed")?;
         install::need("npm", "it comes with Node.js")?;
+        if lab == Lab::Signup(Sdk::Python) {
+            install::need("python3", "version 3.9 or newer with pip is needed")?;
+        }
         let watch = Watch::new(&options.throughline.http);
         watch.is_there().await?;
         let cache = &options.cache;

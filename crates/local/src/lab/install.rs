@@ -1,6 +1,6 @@
-//! What the workshops need from npm, installed once into a cache folder, from lock files.
+//! What the workshops need from npm and PyPI, installed once into a cache folder, from lock files.
 //!
-//! In:   the folders of `labs/` that have a lock file.
+//! In:   the folders of `labs/` that have a lock file, or a `requirements.txt` that pins everything.
 //! Out:  a [`Toolbox`].
 //! Rule: a folder is named by the digest of what it is made of, and gets its name when it is whole. So an
 //!       interrupted installation is no installation, and two at once do not meet. No package's own script is run.
@@ -59,6 +59,23 @@ pub async fn toolbox(
     Ok(Toolbox { bin: tools, node_runtime: runtime, layers })
 }
 
+/// What AWS's Python runtime brings along, `boto3`: for functions in Python. The workshops have none, so what keeps it
+/// from being installed is said and no error.
+pub async fn python_runtime(cache: &Path, say: &mut impl Say) -> Option<PathBuf> {
+    match installed(cache, "python", say).await {
+        Ok(place) => Some(place.join(PACKAGES)),
+        Err(err) => {
+            say.say(Line::Note(&format!("functions in Python will find no boto3: {err}")));
+            None
+        }
+    }
+}
+
+/// Where [`python_runtime`] is, if it was installed.
+pub fn python_runtime_there(cache: &Path) -> Option<PathBuf> {
+    Some(place_of(cache, "python").join(PACKAGES)).filter(|place| place.is_dir())
+}
+
 /// Where a folder of `labs/` is installed. Other files or locks have another place.
 fn place_of(cache: &Path, folder: &str) -> PathBuf {
     cache.join(format!("{}-{}", folder.replace('/', "-"), files::digest(folder)))
@@ -88,12 +105,31 @@ pub(super) async fn installed(
     Ok(place)
 }
 
+/// Where the packages of a Python folder are, beside its files.
+pub(super) const PACKAGES: &str = "packages";
+
 async fn install(folder: &str, staged: &Path, say: &mut impl Say) -> Result<(), LabError> {
     files::write(folder, staged)?;
+    if staged.join("requirements.txt").is_file() {
+        return install_python(folder, staged, say).await;
+    }
     let shown = format!("npm ci (labs/{folder})");
     say.say(Line::Note(&format!("installing what labs/{folder} needs, this once")));
     let mut command = Command::new("npm");
     command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    command.current_dir(staged);
+    let run = Run { shown: &shown, command, seconds_max: INSTALL_SECONDS_MAX };
+    run.wait(say).await.map(drop)
+}
+
+/// Wheels alone, so that no package's own script is run; all are named, so that none brings others along.
+async fn install_python(folder: &str, staged: &Path, say: &mut impl Say) -> Result<(), LabError> {
+    let shown = format!("pip install (labs/{folder})");
+    say.say(Line::Note(&format!("installing what labs/{folder} needs, this once")));
+    let mut command = Command::new("python3");
+    command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    command.args(["--no-deps", "--only-binary=:all:", "--no-compile"]);
+    command.args(["--requirement", "requirements.txt", "--target", PACKAGES]);
     command.current_dir(staged);
     let run = Run { shown: &shown, command, seconds_max: INSTALL_SECONDS_MAX };
     run.wait(say).await.map(drop)

@@ -26,7 +26,9 @@ use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 
 pub use error::LabError;
-pub use install::{Toolbox, default_cache, is_installed, toolbox};
+pub use install::{
+    Toolbox, default_cache, is_installed, python_runtime, python_runtime_there, toolbox,
+};
 pub use report::{Check, Line, Report, Say};
 
 use ground::Ground;
@@ -37,7 +39,16 @@ pub enum Lab {
     /// "Build a Distributed Trace": two functions with a Kinesis stream between them.
     Kinesis(Variant),
     /// X-Ray's module 4: a web application, a function, a table and a topic.
-    Signup,
+    Signup(Sdk),
+}
+
+/// Which of X-Ray's SDKs the sign-up application uses. The function is the same, in Node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sdk {
+    /// `aws-xray-sdk-core` for Node.
+    Node,
+    /// `aws-xray-sdk` for Python.
+    Python,
 }
 
 /// Which part of the Kinesis lab.
@@ -75,6 +86,9 @@ pub struct LabOptions {
     pub cache: PathBuf,
     /// The workshop's PREFIX: begins every name, and the environment is `PREFIX-apm-lambda`.
     pub prefix: String,
+    /// A copy of the Kinesis workshop's own repository, with `auto` and `manual`, to follow the text with instead of
+    /// the code that the binary carries. It is copied, never written to.
+    pub repository: Option<PathBuf>,
     /// How many requests are sent, from 2 to 1 000.
     pub requests: u32,
     /// Whether all stays up after the checks, until [`LabOptions::stop`].
@@ -97,8 +111,8 @@ pub async fn run(lab: Lab, options: &LabOptions, say: &mut impl Say) -> Result<R
         () = options.stop.cancelled() => Err(LabError::Stopped),
     };
     let cleaned = match lab {
-        Lab::Kinesis(_) => kinesis::clean(&mut ground, say).await,
-        Lab::Signup => signup::clean(&mut ground, say).await,
+        Lab::Kinesis(_) => kinesis::clean(&mut ground, options, say).await,
+        Lab::Signup(_) => signup::clean(&mut ground, say).await,
     };
     ground.close().await;
     let mut report = outcome?;
@@ -114,7 +128,7 @@ async fn follow(
 ) -> Result<Report, LabError> {
     let report = match lab {
         Lab::Kinesis(variant) => kinesis::follow(variant, ground, options, say).await?,
-        Lab::Signup => signup::follow(ground, options, say).await?,
+        Lab::Signup(sdk) => signup::follow(sdk, ground, options, say).await?,
     };
     if options.stay {
         say.say(Line::Note("all stays up until you stop it"));

@@ -7,12 +7,13 @@ use anyhow::Context;
 use owo_colors::OwoColorize;
 use serde::Deserialize;
 use throughline_local::lab::{
-    Check, Lab, LabError, LabOptions, Line, Say, Throughline, Variant, default_cache, run as follow,
+    Check, Lab, LabError, LabOptions, Line, Say, Sdk, Throughline, Variant, default_cache,
+    run as follow,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::bytes_and_times::show_duration;
-use crate::cli::{LabCommand, LabFlags, LabKind, LabVariant};
+use crate::cli::{LabCommand, LabFlags, LabKind, LabSdk, LabVariant};
 use crate::client::Client;
 use crate::failure::Failure;
 
@@ -27,7 +28,13 @@ pub(crate) fn run(command: &LabCommand) -> Result<(), Failure> {
             };
             (Lab::Kinesis(variant), flags)
         }
-        LabKind::Signup { flags } => (Lab::Signup, flags),
+        LabKind::Signup { sdk, flags } => {
+            let sdk = match sdk {
+                LabSdk::Node => Sdk::Node,
+                LabSdk::Python => Sdk::Python,
+            };
+            (Lab::Signup(sdk), flags)
+        }
     };
     let doors = Doors::ask(&Client::new(&flags.url))?;
     let cache = flags.cache.clone().or_else(default_cache).ok_or_else(|| {
@@ -42,6 +49,7 @@ pub(crate) fn run(command: &LabCommand) -> Result<(), Failure> {
         front_door: flags.front_door.clone(),
         cache,
         prefix: flags.prefix.clone(),
+        repository: flags.repository.clone(),
         requests: flags.requests,
         stay: flags.stay,
         stop: CancellationToken::new(),

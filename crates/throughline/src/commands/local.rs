@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::json;
-use throughline_local::lab::{default_cache, is_installed, toolbox};
+use throughline_local::lab::{
+    default_cache, is_installed, python_runtime, python_runtime_there, toolbox,
+};
 use throughline_local::lambda::LayerMapping;
 use throughline_local::{LocalConfig, Running, run as open};
 use tokio::signal::unix::{SignalKind, signal};
@@ -83,6 +85,7 @@ async fn config(command: &LocalCommand) -> Result<(LocalConfig, Option<PathBuf>)
         config.lambda.layers.push(LayerMapping { arn: arn.to_owned(), path: path.into() });
     }
     config.lambda.node_runtime.clone_from(&command.node_runtime);
+    config.lambda.python_runtime.clone_from(&command.python_runtime);
     let cache = command.cache.clone().or_else(default_cache);
     let install = command.install || command.print_tools;
     if let Some(cache) = cache.filter(|cache| install || is_installed(cache)) {
@@ -90,6 +93,12 @@ async fn config(command: &LocalCommand) -> Result<(LocalConfig, Option<PathBuf>)
         let tools = tools.map_err(|err| Failure::Other(err.into()))?;
         config.lambda.layers.extend(tools.layers);
         config.lambda.node_runtime.get_or_insert(tools.node_runtime);
+        if config.lambda.python_runtime.is_none() {
+            config.lambda.python_runtime = match command.install {
+                true => python_runtime(&cache, &mut Printer).await,
+                false => python_runtime_there(&cache),
+            };
+        }
         return Ok((config, Some(tools.bin)));
     }
     Ok((config, None))

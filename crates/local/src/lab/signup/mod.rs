@@ -12,7 +12,7 @@ use super::install;
 use super::programs::Server;
 use super::report::{Check, Line, Report, Say};
 use super::watch::text;
-use super::{LabError, LabOptions, files};
+use super::{LabError, LabOptions, Sdk, files};
 use crate::ids;
 use cloud::Cloud;
 
@@ -34,6 +34,7 @@ struct SignUps {
 
 /// Follows the text.
 pub(super) async fn follow(
+    sdk: Sdk,
     ground: &mut Ground,
     options: &LabOptions,
     say: &mut impl Say,
@@ -41,7 +42,10 @@ pub(super) async fn follow(
     let mut report = Report::default();
     say.say(Line::Step("Set up the table, the topic and the function"));
     let function = install::installed(&options.cache, "signup/lambda", say).await?;
-    let app = install::installed(&options.cache, "signup/app", say).await?;
+    let app = match sdk {
+        Sdk::Node => install::installed(&options.cache, "signup/app", say).await?,
+        Sdk::Python => install::installed(&options.cache, "signup/python", say).await?,
+    };
     let zip = cloud::zipped(function).await?;
     let cloud = Cloud::new(&ground.endpoint);
     let settings = cloud.set_up(FUNCTION, &zip, &mut ground.made).await?;
@@ -64,7 +68,7 @@ pub(super) async fn follow(
     report.check(say, "active tracing is on", seen.contains("Active"), seen);
 
     say.say(Line::Step("Deploy the application, as Elastic Beanstalk would run it"));
-    let url = start(ground, options, &app, &settings.region).await?;
+    let url = start(ground, options, sdk, &app, &settings.region).await?;
     report.look(say, "the application: sign up, then once more with the same address", url.clone());
 
     say.say(Line::Step("Sign up a few users, and one of them twice"));
@@ -91,6 +95,7 @@ pub(super) async fn clean(ground: &mut Ground, say: &mut impl Say) -> Result<Vec
 async fn start(
     ground: &mut Ground,
     options: &LabOptions,
+    sdk: Sdk,
     app: &std::path::Path,
     region: &str,
 ) -> Result<String, LabError> {
@@ -116,11 +121,16 @@ async fn start(
         ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
         ("FUNCTION_NAME", FUNCTION.to_owned()),
         ("ONPREMISES_URL", welcome.url.clone()),
+        ("PYTHONPATH", app.join(install::PACKAGES).to_string_lossy().into_owned()),
         ("TRACES_URL", options.throughline.http.trim_end_matches('/').to_owned()),
     ];
     ground.servers.push(welcome);
     let (script, settings) = (ground.scratch.join("beanstalk"), settings.to_string_lossy());
-    let words = [&*script.to_string_lossy(), &*settings, "node", "app.js"];
+    let program = match sdk {
+        Sdk::Node => ["node", "app.js"],
+        Sdk::Python => ["python3", "app.py"],
+    };
+    let words = [&*script.to_string_lossy(), &*settings, program[0], program[1]];
     let application = Server::start("the application", &words, app, &environment).await?;
     let url = application.url.clone();
     ground.servers.push(application);

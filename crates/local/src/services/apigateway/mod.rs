@@ -126,6 +126,9 @@ pub(crate) struct Stage {
     pub variables: BTreeMap<String, String>,
     /// Whether X-Ray was asked for.
     pub tracing: bool,
+    /// Key and value.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// The account's REST APIs.
@@ -347,6 +350,7 @@ fn put_stage(api: &mut RestApi, name: &str, deployment: &str) {
         created_ms: ids::now_ms(),
         variables: BTreeMap::new(),
         tracing: false,
+        tags: BTreeMap::new(),
     };
     let stage = api.stages.entry(name.to_owned()).or_insert_with(new);
     stage.deployment_id = deployment.to_owned();
