@@ -89,7 +89,8 @@ impl ApiGateway {
             (verb, ["restapis", id, "stages", name]) => self.stage_call(verb, id, name, &body),
             (verb, ["tags", arn]) => {
                 let gone = request.query_pairs().into_iter().filter(|(name, _)| name == "tagKeys");
-                self.tags_call(verb, arn, &body, gone.map(|(_, key)| key).collect())
+                let gone: Vec<String> = gone.map(|(_, key)| key).collect();
+                self.tags_call(verb, arn, &body, &gone)
             }
             (verb, _) => {
                 Err(Failure::unknown_operation("apigateway", &format!("{verb} {}", request.path)))
@@ -153,7 +154,7 @@ impl ApiGateway {
         verb: &Verb,
         arn: &str,
         body: &Value,
-        gone: Vec<String>,
+        gone: &[String],
     ) -> Result<(u16, Value), Failure> {
         let missing = || not_found("Invalid resource identifier specified");
         let path: Vec<&str> = arn.split_once("::/").ok_or_else(missing)?.1.split('/').collect();
