@@ -145,6 +145,8 @@ export async function keepPlaces(
     headers: { "content-type": "application/json" },
     body: JSON.stringify(changes),
   });
+  // An answer that nobody reads keeps its connection busy.
+  await response.arrayBuffer();
   if (!response.ok) throw new ApiError(response.statusText, response.status, null);
 }
 
