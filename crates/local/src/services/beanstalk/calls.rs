@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Application, Beanstalk, Environment, Event, Version};
+use super::deploy::UPDATED;
+use super::{Application, Beanstalk, Environment, Event, GONE_MAX, Version};
 use crate::http::{Failure, Protocol, Request, Response};
 use crate::ids;
 use crate::query::{Form, QueryService};
@@ -232,10 +233,12 @@ impl Beanstalk {
             state.environments.insert(name.to_owned(), environment.clone());
         }
         self.tell(name, "INFO", request_id, "createEnvironment is starting.");
+        let launched = format!("Successfully launched environment: {name}");
         if environment.version.is_some() {
-            self.deploy(name, request_id);
+            self.deploy(name, request_id, launched);
+        } else {
+            self.tell(name, "INFO", request_id, &launched);
         }
-        self.tell(name, "INFO", request_id, &format!("Successfully launched environment: {name}"));
         Ok(self.environment_xml(name, &environment))
     }
 
@@ -257,7 +260,7 @@ impl Beanstalk {
             }
             environment.version = version.or(environment.version.take());
         });
-        self.deploy(&name, request_id);
+        self.deploy(&name, request_id, UPDATED.to_owned());
         let (name, environment) = self.environment(form)?;
         Ok(self.environment_xml(&name, &environment))
     }
@@ -268,7 +271,13 @@ impl Beanstalk {
             stop.cancel();
         }
         self.tell(&name, "INFO", request_id, "terminateEnvironment completed successfully.");
-        lock(&self.state).environments.remove(&name);
+        if let Some(ended) = lock(&self.state).environments.remove(&name) {
+            let mut gone = lock(&self.gone);
+            gone.push_back((name.clone(), ended));
+            if gone.len() > GONE_MAX {
+                gone.pop_front();
+            }
+        }
         "Terminated".clone_into(&mut environment.status);
         Ok(self.environment_xml(&name, &environment))
     }
@@ -360,8 +369,9 @@ impl Beanstalk {
         let since = form
             .get("StartTime")
             .map(|time| time.replace(' ', "T").chars().take(23).collect::<String>());
-        let state = lock(&self.state);
-        let environments = state.environments.iter().filter(|(name, environment)| {
+        let (state, gone) = (lock(&self.state), lock(&self.gone));
+        let ended = gone.iter().map(|(name, environment)| (name, environment));
+        let environments = ended.chain(&state.environments).filter(|(name, environment)| {
             of.is_none_or(|of| of == *name)
                 && application.is_none_or(|application| application == environment.application)
         });

@@ -18,12 +18,13 @@ use crate::sync::lock;
 const START_MAX: Duration = Duration::from_secs(60);
 /// Where options that become variables are (General options, `application:environment`).
 const VARIABLES: &str = "aws:elasticbeanstalk:application:environment";
-/// What the EB CLI waits for.
-const COMPLETED: &str = "Environment update completed successfully.";
+/// What the EB CLI waits for after an update.
+pub(super) const UPDATED: &str = "Environment update completed successfully.";
 
 impl Beanstalk {
-    /// Starts an environment's version in place of what runs. Events tell how it goes.
-    pub(super) fn deploy(self: &Arc<Self>, name: &str, request_id: &str) {
+    /// Starts an environment's version in place of what runs. Events tell how it goes; the last one
+    /// of a good end is `done`.
+    pub(super) fn deploy(self: &Arc<Self>, name: &str, request_id: &str, done: String) {
         let (this, name, request_id) = (Arc::clone(self), name.to_owned(), request_id.to_owned());
         let stop = CancellationToken::new();
         let before = lock(&self.running).insert(name.clone(), stop.clone());
@@ -46,7 +47,7 @@ impl Beanstalk {
                         &request_id,
                         "New application version was deployed to running EC2 instances.",
                     );
-                    this.tell(&name, "INFO", &request_id, COMPLETED);
+                    this.tell(&name, "INFO", &request_id, &done);
                 }
                 Err(reason) => {
                     this.change(&name, |environment| {

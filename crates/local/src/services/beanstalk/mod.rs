@@ -8,7 +8,7 @@ mod deploy;
 mod packages;
 mod process;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,8 +87,12 @@ pub(crate) struct Beanstalk {
     state: Mutex<Account>,
     changes: AtomicU64,
     running: Mutex<BTreeMap<String, CancellationToken>>,
+    /// The environments that ended last, [`GONE_MAX`] at most: the EB CLI asks for their events.
+    gone: Mutex<VecDeque<(String, Environment)>>,
     tasks: TaskTracker,
 }
+
+const GONE_MAX: usize = 16;
 
 impl Beanstalk {
     /// Nothing runs yet. Bundles are unpacked in `folder`, or in a temporary one.
@@ -113,6 +117,7 @@ impl Beanstalk {
             state: Mutex::default(),
             changes: AtomicU64::new(0),
             running: Mutex::default(),
+            gone: Mutex::default(),
             tasks: TaskTracker::new(),
         }
     }
@@ -126,7 +131,7 @@ impl Beanstalk {
             .map(|(name, _)| name.clone())
             .collect();
         for name in names {
-            self.deploy(&name, &ids::uuid());
+            self.deploy(&name, &ids::uuid(), deploy::UPDATED.to_owned());
         }
     }
 
