@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::process::Child;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::super::logs::Log;
 use super::callers::CallerEntry;
@@ -22,7 +22,7 @@ use super::extensions::{Extensions, Failed, Why};
 use super::keeper::Keeper;
 use super::output::Output;
 use super::runtime_api::{Happened, RuntimeApi, Work};
-use super::sidecars::Sidecars;
+use super::sidecars::{KILLED_MAX, Sidecars};
 use super::telemetry::Kind;
 
 /// How often a busy process' memory is looked at.
@@ -258,7 +258,9 @@ impl Environment {
     /// are told first.
     pub(crate) async fn stop(&mut self, why: Why) {
         self.kill();
-        let _ = self.child.wait().await;
+        if timeout(KILLED_MAX, self.child.wait()).await.is_err() {
+            tracing::warn!("a function's process was killed and does not end");
+        }
         self.output.flush().await;
         self.sidecars.stop(why).await;
     }

@@ -50,6 +50,8 @@ use crate::sync::lock;
 const HOSTS: &str = "127.0.0.1 localhost sandbox.localdomain sandbox\n::1 localhost\n";
 /// How long a new process waits for the room of one that has answered and is about to be idle.
 const SLOT_WAIT: Duration = Duration::from_millis(100);
+/// Processes have this long to end when the service stops: twice what extensions are granted, and more.
+const STOP_MAX: Duration = Duration::from_secs(15);
 const SLOT_PAUSE: Duration = Duration::from_millis(2);
 
 /// One call.
@@ -181,13 +183,18 @@ impl Executor {
         end_all(closed.iter().flat_map(|pool| pool.close()).collect()).await;
     }
 
-    /// Kills every process and waits until they are gone.
+    /// Kills every process and waits until they are gone, [`STOP_MAX`] at most.
     pub(crate) async fn stop(&self) {
         self.inner.stop.cancel();
         let pools: Vec<Arc<Pool>> = lock(&self.inner.pools).drain().map(|(_, pool)| pool).collect();
-        end_all(pools.iter().flat_map(|pool| pool.close()).collect()).await;
         self.inner.tasks.close();
-        self.inner.tasks.wait().await;
+        let ended = tokio::time::timeout(STOP_MAX, async {
+            end_all(pools.iter().flat_map(|pool| pool.close()).collect()).await;
+            self.inner.tasks.wait().await;
+        });
+        if ended.await.is_err() {
+            tracing::warn!("some functions did not end in time; they are killed with the service");
+        }
     }
 }
 

@@ -9,9 +9,11 @@ use std::fs::File;
 use std::io::{self, PipeReader, Read as _};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::super::logs::Log;
 use super::telemetry::Kind;
@@ -23,6 +25,9 @@ const LINE_BYTES_MAX: usize = 262_144;
 const CHUNK_BYTES: usize = 65_536;
 /// How many chunks one flush reads at most: a process that never stops writing must not hold up its own report.
 const FLUSH_CHUNKS_MAX: usize = 32;
+
+/// No call waits longer for what a process wrote.
+const FLUSH_MAX: Duration = Duration::from_secs(2);
 
 /// Reads the pipe until it is closed.
 #[derive(Debug)]
@@ -52,11 +57,16 @@ impl Output {
         Ok(Self { flushes })
     }
 
-    /// Waits until everything that was written before is in the log.
+    /// Waits until everything that was written before is in the log, [`FLUSH_MAX`] at most.
     pub(crate) async fn flush(&self) {
-        let (done, waiting) = oneshot::channel();
-        if self.flushes.send(done).await.is_ok() {
-            let _ = waiting.await;
+        let flushed = async {
+            let (done, waiting) = oneshot::channel();
+            if self.flushes.send(done).await.is_ok() {
+                let _ = waiting.await;
+            }
+        };
+        if timeout(FLUSH_MAX, flushed).await.is_err() {
+            tracing::warn!("the output of a process was not read in time");
         }
     }
 }

@@ -21,6 +21,8 @@ use crate::ids;
 
 /// How long extensions have for their end, if one wants to know of it ("Shutdown phase").
 const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
+/// Nobody waits longer for a process that was killed.
+pub(super) const KILLED_MAX: Duration = Duration::from_secs(5);
 
 /// The processes of one environment's extensions.
 #[derive(Debug)]
@@ -107,7 +109,9 @@ impl Sidecars {
         }
         self.kill();
         for running in &mut self.running {
-            let _ = running.child.wait().await;
+            if timeout(KILLED_MAX, running.child.wait()).await.is_err() {
+                tracing::warn!(name = running.name, "an extension was killed and does not end");
+            }
             running.output.flush().await;
         }
         self.running.clear();

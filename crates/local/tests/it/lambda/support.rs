@@ -96,7 +96,9 @@ impl Lab {
 
     pub(crate) async fn call_with(&self, payload: &str, options: InvokeOptions) -> InvokeAnswer {
         let payload = Bytes::from(payload.to_owned());
-        self.functions.invoke("f", payload, options).await.unwrap()
+        let answer = self.functions.invoke("f", payload, options);
+        // A call that hangs is a failure, not a test run without an end.
+        tokio::time::timeout(Duration::from_secs(90), answer).await.unwrap().unwrap()
     }
 
     /// Calls `f` and gives its error: type, text, everything.
