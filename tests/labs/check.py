@@ -12,6 +12,7 @@ import time
 import unittest
 import zipfile
 
+import repositories
 from world import LABS, FrontDoor, Script, World, curl, envsubst, until
 
 FUNCTION = "XrayReinventBuilderLambda"
@@ -147,6 +148,86 @@ class Kinesis(unittest.TestCase):
         self.assertEqual(attributes["custom.tag.superpower"], "tracing")
         edges = WORLD.server.get_json("/api/v1/map", environment=ENVIRONMENT, **{"from": "-1h"})["edges"]
         self.assertTrue(any("byhand-eventStream" in edge["from"] and "consumer-lambda" in edge["to"] for edge in edges), edges)
+
+
+class Copies(unittest.TestCase):
+    """Other copies of the Kinesis workshop's repository, dropped in as they are; see repositories.py."""
+
+    def deployed(self, name, files, command, **more):
+        """Deploys a repository and gives its folder and its endpoint."""
+        folder = os.path.join(WORLD.folder, f"copy-{name}")
+        repositories.write(folder, files)
+        template = os.path.join(folder, "serverless_unset.yml")
+        if os.path.exists(template):
+            envsubst(template, os.path.join(folder, "serverless.yml"), ACCESS_TOKEN="token", REALM="us1", PREFIX=name)
+        self.addCleanup(DOOR.run, [*command, "remove"], folder, PREFIX=name, **more)
+        self.assertIn(f"{name}-lambda-lab-dev", DOOR.run([*command, "deploy"], folder, PREFIX=name, **more))
+        info = DOOR.run([*command, "info"], folder, PREFIX=name, **more)
+        found = re.search(r"POST - (http://\S+/producer)", info)
+        self.assertIsNotNone(found, info)
+        return folder, found.group(1)
+
+    def send(self, name, endpoint):
+        message = json.dumps({"name": "Kate", "superpower": f"copying {name}"}).encode()
+        for _ in range(3):
+            status, body = curl(endpoint, message)
+            self.assertEqual((status, json.loads(body)["message"]),
+                             (200, f"Message placed in the Event Stream: {name}-eventStream"))
+
+    def consumed(self, name, folder, command):
+        log = until(lambda: (lambda log: log.count(f"copying {name}") >= 3 and log)(
+            DOOR.run([*command, "logs", "-f", "consumer"], folder, PREFIX=name)), "the consumer's log")
+        self.assertIn("Message from the stream", log)
+
+    def whole(self, name):
+        traces = until(lambda: (lambda found: len(found) == 3 and found)(
+            [trace for trace in WORLD.search(f'custom.tag.superpower = "copying {name}"', f"{name}-apm-lambda")
+             if set(trace["services"]) == {"producer-lambda", "consumer-lambda"}]), "three whole traces")
+        for trace in traces:
+            self.assertTrue(WORLD.names(trace["traceId"])["Kinesis.getRecord"].endswith("-dev-producer"))
+
+    def test_an_old_template_with_callbacks_and_serverless_3(self):
+        sls = [os.path.join(DOOR.bin, "sls")]
+        folder, endpoint = self.deployed("old", repositories.old("nodejs12.x"), sls)
+        self.send("old", endpoint)
+        self.consumed("old", folder, sls)
+        self.whole("old")
+        with open(os.path.join(folder, "event.json"), "w", encoding="utf-8") as out:
+            out.write('{"body": "{}"}')
+        invoked = DOOR.run([*sls, "invoke", "-f", "producer", "-p", "event.json", "--log"], folder)
+        self.assertIn("Message placed in the Event Stream: old-eventStream", invoked)
+        self.assertIn("Record with context", invoked, "the end of the log")
+        repositories.write(folder, {"handler.js": repositories.CALLBACKS.replace("No body was found", "Nothing came")})
+        self.assertIn("Function code deployed", DOOR.run([*sls, "deploy", "function", "-f", "producer"], folder))
+        self.assertEqual(curl(endpoint, b"")[0], 400)
+        self.send("old", endpoint)
+        until(lambda: len(WORLD.search('custom.tag.superpower = "copying old"', "old-apm-lambda")) >= 6, "later messages")
+        self.assertEqual(curl(endpoint, b"no JSON")[0], 200, "the stream takes what the consumer cannot read")
+
+    def test_a_new_template_with_an_http_api_and_osls(self):
+        osls = [os.environ["OSLS"]]
+        folder, endpoint = self.deployed("new", repositories.new("nodejs22.x"), osls)
+        status, body = curl(endpoint + "/Kate")
+        self.assertEqual((status, json.loads(body)), (200, {"hello": "Kate", "by": "GET"}))
+        self.assertEqual(curl(endpoint + "/no/such/route")[0], 404)
+        self.send("new", endpoint)
+        self.consumed("new", folder, osls)
+        self.whole("new")
+        self.assertIn("Function code deployed", DOOR.run([*osls, "deploy", "function", "-f", "consumer", "--force"], folder))
+
+    def test_functions_in_python(self):
+        sls = [os.path.join(DOOR.bin, "sls")]
+        folder, endpoint = self.deployed("py", repositories.python("python3.9"), sls)
+        self.send("py", endpoint)
+        self.consumed("py", folder, sls)
+
+    def test_the_lab_follows_a_copy(self):
+        folder = os.path.join(WORLD.folder, "copy-itself")
+        for variant in ("auto", "manual"):
+            repositories.write(os.path.join(folder, variant), repositories.old("nodejs16.x"))
+        code, said = WORLD.lab("kinesis", "--prefix", "itself", "--variant", "manual", "--repository", folder)
+        self.assertEqual(code, 0, said)
+        self.assertIn("every message is one trace", said)
 
 
 class SignUp(unittest.TestCase):

@@ -87,10 +87,10 @@ def as_operation(tracers, name):
 TAKER_NO_ID = "`messaging.message.id` on the taker's span: it is only on links, which need a context"
 FIRST_ONLY = "`messaging.message.id` of the first message only"
 
-# What the map shows: a call goes to its queue, and only a link or a receipt leads out of it.
+# What the map shows: a call goes to its queue; a link or a receipt leads out of it, and ids that both sides name add to that.
 SENT = "shop > queue:aws_sqs:Q: async, inferred"
 CALLED = [SENT, "packer > queue:aws_sqs:Q: sync, inferred"]
-LINKED_WAYS = [SENT, "queue:aws_sqs:Q > packer: async, link"]
+LINKED_WAYS = [SENT, "queue:aws_sqs:Q > packer: async, link+message"]
 
 for sender, taker, context, join, missing in [
     ("botocore", "botocore", "none", "SQS.SendMessage > packer SQS.ReceiveMessage: sqs E2 0.98", ""),
