@@ -254,8 +254,8 @@ impl Environment {
         Some(kilobytes.div_ceil(1024))
     }
 
-    /// Kills the process with its children and waits until it is gone and its last words are in the log. Extensions
-    /// are told first.
+    /// Kills the process with its children and waits, [`KILLED_MAX`] at most, until it is gone and its last words are
+    /// in the log. Extensions are told before they are killed.
     pub(crate) async fn stop(&mut self, why: Why) {
         self.kill();
         if timeout(KILLED_MAX, self.child.wait()).await.is_err() {

@@ -59,14 +59,20 @@ impl Output {
 
     /// Waits until everything that was written before is in the log, [`FLUSH_MAX`] at most.
     pub(crate) async fn flush(&self) {
-        let flushed = async {
-            let (done, waiting) = oneshot::channel();
-            if self.flushes.send(done).await.is_ok() {
-                let _ = waiting.await;
-            }
-        };
-        if timeout(FLUSH_MAX, flushed).await.is_err() {
+        if timeout(FLUSH_MAX, self.flushed()).await.is_err() {
             tracing::warn!("the output of a process was not read in time");
+        }
+    }
+
+    async fn flushed(&self) {
+        let (done, waiting) = oneshot::channel();
+        if self.flushes.send(done).await.is_ok() {
+            // What is sent at the moment in which the reader ends stays in the channel: nobody
+            // answers it, and it lives as long as this sender.
+            tokio::select! {
+                _ = waiting => {}
+                () = self.flushes.closed() => {}
+            }
         }
     }
 }
@@ -156,6 +162,19 @@ mod tests {
 
     use super::super::super::logs::tests::{Collected, log_to};
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_flush_at_the_very_end_of_the_output_comes_back() {
+        for round in 0..4_000 {
+            let collected = Arc::new(Collected::default());
+            let (reader, mut writer) = io::pipe().unwrap();
+            let output = Output::start(reader, log_to(&collected), Kind::Function, true).unwrap();
+            writer.write_all(b"last words").unwrap();
+            drop(writer);
+            timeout(Duration::from_secs(60), output.flushed()).await.expect("a flush that ends");
+            assert_eq!(collected.messages(), ["last words"], "round {round}");
+        }
+    }
 
     #[tokio::test]
     async fn lines_arrive_whole_and_in_order() {
