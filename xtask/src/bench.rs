@@ -10,6 +10,7 @@ mod queries;
 mod report;
 mod requests;
 pub(crate) mod segments;
+mod yardstick;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use throughline_testkit::Server;
 
 use report::{Ingest, Report};
 use requests::Requests;
+use yardstick::Yardstick;
 
 /// How long the server must rest before we say that flush and compaction have settled.
 const REST: Duration = Duration::from_secs(3);
@@ -82,7 +84,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let idle_memory = process::memory_bytes(server.pid(), "VmRSS")?;
 
     eprintln!("sending {} requests over {} connections", requests.len(), options.connections);
+    let yardstick = Yardstick::new(&requests);
+    let before = yardstick.measure()?;
     let ingest = send(&server, requests, options.connections)?;
+    let prost = [before, yardstick.measure()?];
     eprintln!("asking");
     let queries = queries::run(&server, &sample)?;
     let memory_max = process::memory_bytes(server.pid(), "VmHWM")?;
@@ -97,6 +102,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         traces: sample.traces,
         body_bytes: sample.body_bytes,
         ingest,
+        prost,
         disk_bytes: process::folder_bytes(&data)?,
         start_empty,
         start_full,

@@ -6,17 +6,15 @@
 //!       answer is a sample of the newest and says so. Invocations are no messages here.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-use throughline_model::{NOTE_SCOPE, SpanBatch, TraceId};
-use throughline_store::{Scope, Snapshot};
+use throughline_store::Snapshot;
 use throughline_topology::stitch::{
-    Carrier, Direction, MessageKey, ReceiptAt, ReceiptReader, Source, SpanAt, joins,
-    message_attributes,
+    Carrier, Direction, MessageKey, ReceiptAt, Source, SpanAt, joins,
 };
 
-use crate::ast::{AttrScope, CompareOp, Expr, Field, Literal};
 use crate::journeys::Stored;
-use crate::scan::{Wanted, candidates};
+use crate::message_cache::{MessageCache, MessageReader, TraceMessages};
 use crate::{RunError, SearchOptions};
 
 /// Traces that are looked at, the newest of the range.
@@ -25,8 +23,6 @@ const TRACES_MAX: usize = 1_000;
 const ELSEWHERE_MAX: usize = 1_000;
 /// Receipts that are counted; a trace may have very many.
 const RECEIPTS_MAX: usize = 200_000;
-/// Traces that are read at a time.
-const READ_AHEAD: usize = 64;
 
 /// What one service took out of one queue, topic or stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,25 +84,24 @@ pub struct Messages {
 /// # Errors
 ///
 /// When the store cannot be read.
-pub fn messages(snapshot: &Snapshot, options: &SearchOptions) -> Result<Messages, RunError> {
+pub fn messages(
+    snapshot: &Snapshot,
+    cache: &MessageCache,
+    options: &SearchOptions,
+) -> Result<Messages, RunError> {
     let stored = Stored::new(snapshot);
-    let (traces, mut sampled) = traces(snapshot, &stored, options)?;
+    let reader = MessageReader::new(snapshot, &stored, cache);
+    let (traces, mut sampled) = traces(snapshot, &stored, &reader, options)?;
     let mut counted = Counted::default();
-    for some in traces.chunks(READ_AHEAD) {
+    for trace in &traces {
         if counted.outs.len() + counted.ins.len() >= RECEIPTS_MAX {
             sampled = true;
             break;
         }
-        stored.read(some)?;
-        for id in some {
-            if let Some(batch) = stored.trace(*id)? {
-                counted.add(&batch, options);
-            }
-        }
+        counted.add(trace, options);
     }
-    let elsewhere = counted.elsewhere();
-    sampled |= elsewhere.iter().any(|(keys, _)| keys.len() > ELSEWHERE_MAX);
-    for (keys, way) in elsewhere {
+    for (keys, way) in counted.elsewhere() {
+        sampled |= keys.len() > ELSEWHERE_MAX;
         let keys = keys.get(..ELSEWHERE_MAX).unwrap_or(&keys);
         if !keys.is_empty() {
             let holders = stored.holders(keys, way)?;
@@ -116,72 +111,48 @@ pub fn messages(snapshot: &Snapshot, options: &SearchOptions) -> Result<Messages
     Ok(counted.sum(sampled))
 }
 
-/// Traces with message ids or receipts, newest first, and whether there are more.
+/// Traces with messages, newest first, and whether there are more.
 fn traces(
     snapshot: &Snapshot,
     stored: &Stored<'_>,
+    reader: &MessageReader<'_>,
     options: &SearchOptions,
-) -> Result<(Vec<TraceId>, bool), RunError> {
-    let noted = Expr::Compare {
-        field: Field::ScopeName,
-        op: CompareOp::Eq,
-        literal: Literal::Str(NOTE_SCOPE.to_owned()),
-    };
-    // The ids of calls and invocations are no messages of a queue, topic or stream.
-    let keys: Vec<&str> = message_attributes()
-        .filter(|key| !key.starts_with("aws.request") && !key.starts_with("faas."))
-        .collect();
-    let scopes = [
-        (Scope::Span, AttrScope::Span),
-        (Scope::Event, AttrScope::Event),
-        (Scope::Link, AttrScope::Link),
-    ];
+) -> Result<(Vec<Arc<TraceMessages>>, bool), RunError> {
     let (mut ids, mut seen, mut sampled) = (Vec::new(), HashSet::new(), false);
     'chunks: for chunk in snapshot.chunks(options.from, options.to) {
-        // Only what the chunk has is asked for: most chunks have nothing of it.
-        let held = scopes.iter().flat_map(|(scope, at)| {
-            let held = keys.iter().filter(|key| !chunk.attribute_types(*scope, key).is_empty());
-            held.map(|key| Expr::Exists(Field::Attribute(*at, (*key).to_owned())))
-        });
-        let mut any: Vec<Expr> = held.collect();
-        if any.is_empty() {
-            continue;
-        }
-        any.push(noted.clone());
-        let wanted = Wanted { filter: Some(Expr::Or(any)), from: options.from, to: options.to };
-        let mut found = candidates(&chunk, &wanted)?;
-        found.sort_unstable_by_key(|one| (std::cmp::Reverse(one.start), one.trace_id));
-        for one in found {
-            if !seen.insert(one.trace_id) {
+        for (start, id) in reader.starts(&chunk)?.iter() {
+            if !(options.from..=options.to).contains(start) || !seen.insert(*id) {
                 continue;
             }
             if ids.len() >= TRACES_MAX {
                 sampled = true;
                 break 'chunks;
             }
-            ids.push(one.trace_id);
+            ids.push(*id);
         }
     }
-    // What is no trace are notes about invocations, whose spans are elsewhere.
-    let mut homes = Vec::with_capacity(ids.len());
-    let mut known = HashSet::new();
-    for some in ids.chunks(READ_AHEAD) {
-        stored.read(some)?;
-        for id in some {
-            let at = if stored.trace(*id)?.is_some() { vec![*id] } else { stored.homes(*id)? };
-            homes.extend(at.into_iter().filter(|id| known.insert(*id)));
+    let (mut traces, mut homes) = (Vec::with_capacity(ids.len()), Vec::new());
+    for (id, trace) in ids.iter().zip(reader.traces(&ids)?) {
+        match trace.is_trace {
+            true => traces.push(trace),
+            // Notes about invocations, whose spans are elsewhere.
+            false => homes.extend(stored.homes(*id)?),
         }
     }
-    sampled |= homes.len() > TRACES_MAX;
-    homes.truncate(TRACES_MAX);
-    Ok((homes, sampled))
+    homes.retain(|id| seen.insert(*id));
+    homes.sort_unstable();
+    homes.dedup();
+    sampled |= traces.len() + homes.len() > TRACES_MAX;
+    homes.truncate(TRACES_MAX - traces.len().min(TRACES_MAX));
+    traces.extend(reader.traces(&homes)?.into_iter().filter(|trace| trace.is_trace));
+    Ok((traces, sampled))
 }
 
-/// The receipts of the traces that were looked at.
+/// The receipts of traces that were looked at.
 #[derive(Default)]
-struct Counted {
-    outs: Vec<ReceiptAt>,
-    ins: Vec<ReceiptAt>,
+struct Counted<'a> {
+    outs: Vec<&'a ReceiptAt>,
+    ins: Vec<&'a ReceiptAt>,
     /// Receipts of other traces, which join and are not counted.
     far: HashMap<Direction, Vec<ReceiptAt>>,
     /// Consuming spans that somebody saw, and how long spans took.
@@ -189,23 +160,20 @@ struct Counted {
     durations: HashMap<SpanAt, i64>,
 }
 
-impl Counted {
-    fn add(&mut self, batch: &SpanBatch, options: &SearchOptions) {
-        let reader = ReceiptReader::new(batch);
-        for row in (0..batch.len()).filter(|row| reader.may_have(*row)) {
-            let span = batch.span(row);
-            let environment = span.resource().environment();
+impl<'a> Counted<'a> {
+    fn add(&mut self, trace: &'a TraceMessages, options: &SearchOptions) {
+        for span in &trace.spans {
+            let environment = span.environment.as_deref();
             let is_asked = options.environment.as_deref().is_none_or(|e| environment == Some(e));
-            let is_now = (options.from..=options.to).contains(&span.start_unix_nano());
+            let is_now = (options.from..=options.to).contains(&span.start_unix_nano);
             if !is_asked || !is_now {
                 continue;
             }
-            let place = (span.trace_id(), span.span_id());
-            if span.events().any(|event| event.name() == "receipt") {
-                self.noted.insert(place);
+            if span.is_noted {
+                self.noted.insert(span.at);
             }
-            self.durations.extend(span.duration_nano().map(|duration| (place, duration)));
-            for at in reader.at(row).into_iter().filter(|at| is_place(at.receipt.carrier)) {
+            self.durations.extend(span.duration_nano.map(|duration| (span.at, duration)));
+            for at in &span.receipts {
                 match at.receipt.direction {
                     Direction::Out => self.outs.push(at),
                     Direction::In => self.ins.push(at),
@@ -217,7 +185,7 @@ impl Counted {
     /// The messages of which one side only is here, and the side that is not. What was sent
     /// elsewhere may have been delivered elsewhere before.
     fn elsewhere(&self) -> [(Vec<MessageKey>, Direction); 3] {
-        let keys = |list: &[ReceiptAt]| list.iter().map(|at| at.key).collect::<HashSet<_>>();
+        let keys = |list: &[&ReceiptAt]| list.iter().map(|at| at.key).collect::<HashSet<_>>();
         let (sent, taken) = (keys(&self.outs), keys(&self.ins));
         let only = |a: &HashSet<MessageKey>, b: &HashSet<MessageKey>| {
             let mut only: Vec<MessageKey> = a.difference(b).copied().collect();
@@ -234,17 +202,17 @@ impl Counted {
 
     fn sum(self, sampled: bool) -> Messages {
         let far = |way| self.far.get(&way).map(Vec::as_slice).unwrap_or_default();
-        let outs = [&self.outs, far(Direction::Out)].concat();
-        let ins = [&self.ins, far(Direction::In)].concat();
-        let edges = joins(&outs, &ins).edges;
+        let outs = self.outs.iter().copied().chain(far(Direction::Out));
+        let ins = self.ins.iter().copied().chain(far(Direction::In));
+        let edges = joins(outs, ins).edges;
         let starts = self.outs.iter().chain(&self.ins).map(|at| at.start_unix_nano);
         let mut sum = Messages { sampled, first_unix_nano: starts.min(), ..Messages::default() };
 
         // A message that a span holds under several keys is matched when one of them is.
         let sent: HashSet<_> = edges.iter().map(|edge| (edge.from.0, edge.key)).collect();
         let taken: HashMap<_, _> = edges.iter().map(|edge| ((edge.to.0, edge.key), edge)).collect();
-        let slots = |list: &[ReceiptAt], is_matched: &dyn Fn(&ReceiptAt) -> bool| {
-            let matched = list.iter().filter(|at| is_matched(at));
+        let slots = |list: &[&ReceiptAt], is_matched: &dyn Fn(&ReceiptAt) -> bool| {
+            let matched = list.iter().copied().filter(|at| is_matched(at));
             matched.filter_map(slot).collect::<HashSet<_>>()
         };
         let sent_slots = slots(&self.outs, &|at| sent.contains(&(at.trace_id, at.key)));
@@ -325,20 +293,4 @@ fn slot(at: &ReceiptAt) -> Option<(SpanAt, u32)> {
 /// Where a message went through, by its receipt.
 fn place(at: &ReceiptAt) -> Option<PlaceKey> {
     Some((at.receipt.carrier, at.receipt.resource.clone()?))
-}
-
-/// Whether a carrier keeps messages in places of their own. An invocation is what its function is,
-/// an object lies where it was put, a link and a pointer lead to a span.
-fn is_place(carrier: Carrier) -> bool {
-    !matches!(
-        carrier,
-        Carrier::Lambda
-            | Carrier::ApiGateway
-            | Carrier::Http
-            | Carrier::S3
-            | Carrier::StepFunctions
-            | Carrier::Pointer
-            | Carrier::Link
-            | Carrier::User
-    )
 }

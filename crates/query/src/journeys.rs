@@ -200,6 +200,11 @@ fn invocation(span: SpanRef<'_>) -> Option<&str> {
     })
 }
 
+/// Whether notes of another trace may be about one of these spans.
+pub(crate) fn has_invocations(trace: &SpanBatch) -> bool {
+    trace.spans().any(|span| invocation(span).is_some())
+}
+
 /// Whether a trace is none, but holds notes whose spans are elsewhere.
 fn is_about_invocations(pieces: &SpanBatch) -> bool {
     pieces.spans().all(|span| noted(span).is_some())

@@ -17,6 +17,7 @@ mod guesses;
 mod journey_search;
 mod journeys;
 mod links;
+mod message_cache;
 mod native;
 mod newest;
 mod parts;
@@ -49,6 +50,7 @@ pub use journey_search::{
 };
 pub use journeys::{Stored, journey, note_ids};
 pub use links::{BACK_LINKS_MAX, BackLink, LINKS_MAX, LinkTo, Links, links};
+pub use message_cache::MessageCache;
 pub use native::parse;
 pub use parts::{PARTS_MAX, Part, parts};
 pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};

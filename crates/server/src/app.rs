@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use throughline_query::MessageCache;
 use throughline_store::Store;
 
 use crate::api::xray::XrayState;
@@ -26,6 +27,8 @@ pub(crate) struct App {
     pub(crate) segments: Arc<Segments>,
     pub(crate) xray: XrayState,
     pub(crate) places: PlacesFile,
+    /// What spans say of messages, as far as questions have read it.
+    pub(crate) messages: Arc<MessageCache>,
     pub(crate) queries: QueryPool,
     pub(crate) intake: Budget,
     pub(crate) started_unix_nano: i64,
@@ -57,6 +60,7 @@ impl App {
             intake: Budget::new(limits.intake_size_bytes_max),
             // The store holds the directory's lock by now.
             places: PlacesFile::open(&config.data_directory),
+            messages: Arc::default(),
             config,
             store,
             metrics,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use throughline_store::{Column, Store, StoreOptions};
 use throughline_testkit::{Load, batch};
+use throughline_topology::{MapFilter, MapTotal};
 
 fn main() {
     let wanted: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(500_000);
@@ -71,7 +72,7 @@ fn main() {
     }
     println!("3 columns of {} chunks: {:?}", chunks.len(), start.elapsed());
     let start = Instant::now();
-    let map = snapshot.map();
+    let map = snapshot.map(MapTotal::of_minutes(&MapFilter::ALL));
     println!("map: {:?}, {} bytes", start.elapsed(), map.encode().len());
 }
 

@@ -31,6 +31,15 @@ impl Chunk {
         }
     }
 
+    /// The block that holds it and its number there; what is found in one is so for good. `None`
+    /// for a chunk in memory.
+    pub fn place(&self) -> Option<(&str, usize)> {
+        match &self.0 {
+            Source::Memory(_) => None,
+            Source::Block(group) => Some((group.name(), group.number())),
+        }
+    }
+
     /// The earliest start of its spans, nanoseconds since the epoch.
     pub fn min_start(&self) -> i64 {
         match &self.0 {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use throughline_topology::MapPart;
+use throughline_topology::MapSum;
 
 use crate::block::{self, Block, Sidecar};
 use crate::catalogue::{BlockEntry, CatalogState};
@@ -212,8 +212,8 @@ impl Flusher {
 }
 
 /// The map of several blocks.
-pub(crate) fn sum_of_maps(blocks: &[Arc<Block>]) -> MapPart {
-    let mut sum = MapPart::default();
+pub(crate) fn sum_of_maps(blocks: &[Arc<Block>]) -> MapSum {
+    let mut sum = MapSum::default();
     blocks.iter().for_each(|block| sum.merge(&block.sidecar.map));
     sum
 }

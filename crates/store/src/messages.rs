@@ -49,7 +49,9 @@ struct Entry {
 }
 
 impl MessageTable {
-    pub(crate) fn add(&mut self, batch: &SpanBatch) {
+    /// Takes the messages of a batch. Gives how many of its spans are notes.
+    pub(crate) fn add(&mut self, batch: &SpanBatch) -> u64 {
+        let mut notes = 0;
         let reader = ReceiptReader::new(batch);
         for row in 0..batch.len() {
             if !reader.may_have(row) {
@@ -57,6 +59,7 @@ impl MessageTable {
             }
             let span = batch.span(row);
             let trace_id = span.trace_id();
+            notes += u64::from(span.is_note());
             reader.of(row, |receipt| {
                 let wanted = match receipt.direction {
                     Direction::Out => Wanted::Produced(receipt.key()),
@@ -70,6 +73,7 @@ impl MessageTable {
                 self.put(Wanted::Noted(request_id).hash(), trace_id);
             }
         }
+        notes
     }
 
     fn put(&mut self, hash: u64, trace: TraceId) {

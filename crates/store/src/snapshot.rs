@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use throughline_model::{AttrType, SpanBatch, SpanBatchBuilder, TraceId};
-use throughline_topology::MapPart;
+use throughline_topology::{MapPart, MapSum, MapTotal};
 
 use crate::block::{Block, TraceBuilders, guarded};
 use crate::chunk::Source;
@@ -24,8 +24,14 @@ pub struct Snapshot {
     active_messages: Arc<Mutex<MessageTable>>,
     frozen: Option<Arc<Frozen>>,
     blocks: Arc<Vec<Arc<Block>>>,
-    blocks_map: Arc<MapPart>,
+    blocks_map: Arc<MapSum>,
+    notes: u64,
 }
+
+/// The pieces of a trace at one moment, as a number: as long as it is the same, no piece came, and
+/// none went to another place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(u64);
 
 impl Snapshot {
     pub(crate) fn new(state: &State) -> Self {
@@ -36,6 +42,7 @@ impl Snapshot {
             frozen: state.frozen.clone(),
             blocks: state.blocks.clone(),
             blocks_map: state.blocks_map.clone(),
+            notes: state.notes,
         }
     }
 
@@ -61,6 +68,35 @@ impl Snapshot {
         }
         let built = builders.into_iter().map(|(id, mut builder)| (id, builder.finish()));
         Ok(built.filter(|(_, pieces)| !pieces.is_empty()).collect())
+    }
+
+    /// What the pieces of some traces are now; of a trace that has none there is nothing.
+    pub fn stamps(&self, ids: &[TraceId]) -> HashMap<TraceId, Stamp, ahash::RandomState> {
+        let mut stamps = HashMap::with_capacity_and_hasher(ids.len(), Default::default());
+        // The same numbers for the same pieces for as long as the process lives.
+        let seed = ahash::RandomState::with_seeds(1, 2, 3, 4);
+        let mut add = |id, place: (&str, usize, u32)| {
+            let Stamp(stamp) = stamps.entry(id).or_insert(Stamp(0));
+            *stamp = seed.hash_one((*stamp, place));
+        };
+        for block in self.blocks.iter() {
+            block.places_of(ids).for_each(|(id, part, row)| add(id, (&block.name, part, row)));
+        }
+        let asked: HashSet<TraceId, ahash::RandomState> = ids.iter().copied().collect();
+        for batch in self.memory().flatten() {
+            let (held, _) = batch.trace_id_buffer().as_chunks::<16>();
+            for (row, id) in held.iter().map(|id| TraceId(*id)).enumerate() {
+                if asked.contains(&id) {
+                    add(id, ("", Arc::as_ptr(batch).addr(), row as u32));
+                }
+            }
+        }
+        stamps
+    }
+
+    /// How many notes came since the store was opened.
+    pub fn notes(&self) -> u64 {
+        self.notes
     }
 
     /// Traces with a span or a note that may hold one of `wanted`, newest data first: at most
@@ -115,14 +151,14 @@ impl Snapshot {
         chunks
     }
 
-    /// The service map of everything.
-    pub fn map(&self) -> MapPart {
-        let mut map = MapPart::clone(&self.blocks_map);
+    /// The part of the service map that `total` asks for.
+    pub fn map(&self, mut total: MapTotal) -> MapPart {
+        total.add_sum(&self.blocks_map);
         if let Some(frozen) = &self.frozen {
-            map.merge(&lock(&frozen.map));
+            total.add(&lock(&frozen.map));
         }
-        map.merge(&lock(&self.active_map));
-        map
+        total.add(&lock(&self.active_map));
+        total.finish()
     }
 
     /// Every attribute key that is held, most frequent first.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use throughline_model::SpanBatch;
-use throughline_topology::MapPart;
+use throughline_topology::{MapPart, MapSum};
 
 use crate::block::Block;
 use crate::messages::MessageTable;
@@ -72,7 +72,9 @@ pub(crate) struct State {
     pub(crate) frozen: Option<Arc<Frozen>>,
     pub(crate) blocks: Arc<Vec<Arc<Block>>>,
     /// The sum of the maps of all blocks.
-    pub(crate) blocks_map: Arc<MapPart>,
+    pub(crate) blocks_map: Arc<MapSum>,
+    /// How many notes were taken since the store was opened.
+    pub(crate) notes: u64,
 }
 
 pub(crate) struct Shared {

@@ -129,7 +129,7 @@ impl Store {
         }
         let replays = !active.batches.is_empty();
         let blocks_map = Arc::new(sum_of_maps(&blocks));
-        let state = State { active, frozen: None, blocks: Arc::new(blocks), blocks_map };
+        let state = State { active, frozen: None, blocks: Arc::new(blocks), blocks_map, notes: 0 };
         let queue_max = options.queue_max;
         let shared = Arc::new(Shared::new(options, objects, state));
         shared.counters.torn_bytes.store(torn_bytes, Ordering::Relaxed);

@@ -129,8 +129,9 @@ impl Writer {
         let (map, messages) =
             self.shared.read(|state| (state.active.map.clone(), state.active.messages.clone()));
         self.linker.observe_into(&mut lock(&map), &batches);
-        batches.iter().for_each(|batch| lock(&messages).add(batch));
+        let notes: u64 = batches.iter().map(|batch| lock(&messages).add(batch)).sum();
         self.shared.write(|state| {
+            state.notes += notes;
             for pending in group {
                 state.active.push(pending.batch.clone());
             }

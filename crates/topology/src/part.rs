@@ -80,6 +80,15 @@ pub(crate) struct Stats {
     pub(crate) durations: Sketch,
 }
 
+/// Which tables of a part are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tables {
+    All,
+    /// Nodes and edges.
+    Calls,
+    Operations,
+}
+
 /// One span's weight: `count` is 1, or -1 to take it back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
@@ -125,6 +134,17 @@ impl Stats {
 impl MapPart {
     /// Adds all that `other` says.
     pub fn merge(&mut self, other: &Self) {
+        self.add(other, Tables::All, Some);
+    }
+
+    /// Adds what some tables of `other` say, each minute to the one that stands for it; what has
+    /// none is left out.
+    pub(crate) fn add(
+        &mut self,
+        other: &Self,
+        tables: Tables,
+        minute_for: impl Fn(u32) -> Option<u32>,
+    ) {
         let strings: Vec<u32> = other.strings.iter().map(|s| self.intern_shared(s)).collect();
         let nodes: Vec<u32> = other
             .nodes
@@ -135,22 +155,29 @@ impl MapPart {
                 self.node(NodeName { kind: n.kind, name, system, account })
             })
             .collect();
-        for (key, stats) in &other.node_stats {
-            let environment = strings[key.environment as usize];
-            let key = NodeKey { environment, node: nodes[key.node as usize], ..*key };
-            self.node_stats.entry(key).or_default().merge(stats);
+        if tables != Tables::Operations {
+            for (key, stats) in &other.node_stats {
+                let Some(minute) = minute_for(key.minute) else { continue };
+                let environment = strings[key.environment as usize];
+                let key = NodeKey { minute, environment, node: nodes[key.node as usize] };
+                self.node_stats.entry(key).or_default().merge(stats);
+            }
+            for (key, stats) in &other.edge_stats {
+                let Some(minute) = minute_for(key.minute) else { continue };
+                let (from, to) = (nodes[key.from as usize], nodes[key.to as usize]);
+                let environment = strings[key.environment as usize];
+                let key = EdgeKey { minute, environment, from, to, ..*key };
+                self.edge_stats.entry(key).or_default().merge(stats);
+            }
         }
-        for (key, stats) in &other.edge_stats {
-            let (from, to) = (nodes[key.from as usize], nodes[key.to as usize]);
-            let environment = strings[key.environment as usize];
-            let key = EdgeKey { environment, from, to, ..*key };
-            self.edge_stats.entry(key).or_default().merge(stats);
-        }
-        for (key, stats) in &other.operation_stats {
-            let environment = strings[key.environment as usize];
-            let (service, name) = (strings[key.service as usize], strings[key.name as usize]);
-            let key = OperationKey { environment, service, name, ..*key };
-            self.operation_stats.entry(key).or_default().merge(stats);
+        if tables != Tables::Calls {
+            for (key, stats) in &other.operation_stats {
+                let Some(minute) = minute_for(key.minute) else { continue };
+                let environment = strings[key.environment as usize];
+                let (service, name) = (strings[key.service as usize], strings[key.name as usize]);
+                let key = OperationKey { minute, environment, service, name, ..*key };
+                self.operation_stats.entry(key).or_default().merge(stats);
+            }
         }
     }
 

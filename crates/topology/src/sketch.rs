@@ -54,8 +54,20 @@ impl Sketch {
             self.buckets.clone_from(&other.buckets);
             return;
         }
+        // Both are sorted: those that are here already are added to, the others kept for later.
+        let mut missing = Vec::new();
+        let mut own = self.buckets.iter_mut().peekable();
         for (bucket, count) in &other.buckets {
-            self.add(*bucket, *count);
+            while own.next_if(|(b, _)| b < bucket).is_some() {}
+            match own.peek_mut() {
+                Some((b, sum)) if b == bucket => *sum = sum.wrapping_add(*count),
+                _ => missing.push((*bucket, *count)),
+            }
+        }
+        if !missing.is_empty() {
+            self.buckets.append(&mut missing);
+            // Two sorted runs: a stable sort merges them in one pass.
+            self.buckets.sort_by_key(|(bucket, _)| *bucket);
         }
     }
 

@@ -143,6 +143,11 @@ pub fn service_node_id(resource: ResourceRef<'_>) -> String {
     id_of(NodeKind::Service, system, account, clipped(resource.service()))
 }
 
+impl MapFilter<'static> {
+    /// Everything.
+    pub const ALL: Self = Self { from_unix_nano: 0, to_unix_nano: i64::MAX, environment: None };
+}
+
 impl MapPart {
     /// The map of the minutes and environment that `filter` asks for.
     pub fn view(&self, filter: &MapFilter<'_>) -> ServiceMap {
@@ -251,9 +256,8 @@ impl MapPart {
     }
 
     /// The environments that ended spans of the range named, sorted.
-    pub fn environments(&self, from_unix_nano: i64, to_unix_nano: i64) -> Vec<String> {
-        let filter = MapFilter { from_unix_nano, to_unix_nano, environment: None };
-        let Some(chosen) = Chosen::new(self, &filter) else { return Vec::new() };
+    pub fn environments(&self, filter: &MapFilter<'_>) -> Vec<String> {
+        let Some(chosen) = Chosen::new(self, filter) else { return Vec::new() };
         let mut requests: BTreeMap<&str, i64> = BTreeMap::new();
         for (key, stats) in &self.operation_stats {
             if chosen.has(key.minute, key.environment) {

@@ -6,7 +6,7 @@ mod support;
 
 use support::{ALWAYS, lines};
 use throughline_model::{AttrValue, SpanBatch, SpanBatchBuilder, SpanId, SpanKind, TraceId};
-use throughline_topology::{Linker, MapPart};
+use throughline_topology::{Linker, MapFilter, MapPart};
 
 #[track_caller]
 fn check(variant: &str, files: usize, expected: &[&str]) {
@@ -23,7 +23,7 @@ fn check(variant: &str, files: usize, expected: &[&str]) {
     let mut sum = MapPart::default();
     batches.iter().rev().for_each(|batch| sum.merge(&linker.observe(&[batch])));
     assert_eq!(lines(&sum.view(&ALWAYS)), expected);
-    assert_eq!(sum.environments(0, i64::MAX), ["lab-apm-lambda"]);
+    assert_eq!(sum.environments(&MapFilter::ALL), ["lab-apm-lambda"]);
 }
 
 #[test]

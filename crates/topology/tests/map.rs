@@ -263,7 +263,7 @@ fn both_names_of_the_environment_are_read_and_the_newer_wins() {
             .of_environment("deployment.environment.name", "production"),
         span("a", Server, 3, 0),
     ]]);
-    assert_eq!(part.environments(0, i64::MAX), ["production", "staging"]);
+    assert_eq!(part.environments(&MapFilter::ALL), ["production", "staging"]);
     let services = part.services(&ALWAYS);
     assert_eq!((services.len(), services[0].requests), (1, 3));
     assert_eq!(services[0].environments, ["production", "staging"]);

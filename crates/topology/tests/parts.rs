@@ -5,7 +5,7 @@ mod support;
 use proptest::prelude::*;
 use support::{ALWAYS, MINUTE, START, Span, batch, lines, observed, span};
 use throughline_model::{NO_END, SpanKind};
-use throughline_topology::{DecodePartError, Linker, MapPart};
+use throughline_topology::{DecodePartError, Linker, MapFilter, MapPart, MapSum, MapTotal};
 
 const SERVICES: [&str; 3] = ["web", "api", "job"];
 
@@ -205,4 +205,37 @@ fn an_empty_part_says_nothing_and_changes_nothing() {
     part.merge(&empty);
     assert_eq!(part.encode(), before);
     assert!(!part.is_empty());
+}
+
+proptest! {
+    /// Minutes before, within and after whole hours.
+    #[test]
+    fn hours_and_minutes_make_the_map_that_minutes_alone_make(
+        spans in prop::collection::vec((any_span(), 0..300i64), 1..40),
+        (a, b) in (0..320i64, 0..320i64),
+    ) {
+        let (mut whole, mut sum) = (MapPart::default(), MapSum::default());
+        for (span, minute) in spans {
+            let start = START + minute * MINUTE;
+            let part = observed(&[&[Span { start, ..span }]]);
+            whole.merge(&part);
+            sum.merge(&part);
+        }
+        let [from_unix_nano, to_unix_nano] = [a.min(b), a.max(b)].map(|at| START + at * MINUTE + 5);
+        for environment in [None, Some("blue")] {
+            let filter = MapFilter { from_unix_nano, to_unix_nano, environment };
+            let of = |mut total: MapTotal| { total.add_sum(&sum); total.finish() };
+            let calls = of(MapTotal::of_calls(&filter));
+            prop_assert_eq!(calls.view(&filter), whole.view(&filter));
+            prop_assert_eq!(calls.services(&filter), whole.services(&filter));
+            let minutes = of(MapTotal::of_minutes(&filter));
+            prop_assert_eq!(minutes.xray_graph(&filter), whole.xray_graph(&filter));
+            let operations = of(MapTotal::of_operations(&filter));
+            for service in SERVICES {
+                let wanted = whole.operations(service, &filter);
+                prop_assert_eq!(operations.operations(service, &filter), wanted);
+            }
+            prop_assert_eq!(operations.environments(&filter), whole.environments(&filter));
+        }
+    }
 }

@@ -29,6 +29,8 @@ pub(super) struct Report {
     pub(super) traces: usize,
     pub(super) body_bytes: usize,
     pub(super) ingest: Ingest,
+    /// CPU time of prost for one span of the same requests, before and after.
+    pub(super) prost: [Duration; 2],
     pub(super) disk_bytes: u64,
     pub(super) start_empty: Duration,
     pub(super) start_full: Duration,
@@ -50,7 +52,7 @@ impl Report {
             print!("{}", self.markdown());
         } else {
             for (what, value) in self.rows() {
-                println!("{what:<46} {value}");
+                println!("{what:<49} {value}");
             }
             if !self.all_right() {
                 println!("NOT ALL RIGHT: {} of {} spans stored", self.ingest.stored, self.spans);
@@ -58,9 +60,18 @@ impl Report {
         }
     }
 
+    /// Server CPU a span, acknowledged and settled, in decodings of the span by prost.
+    fn in_decodings(&self) -> [f64; 2] {
+        let [before, after] = self.prost.map(|time| time.as_secs_f64());
+        let all = self.ingest.spans as f64 * (before + after) / 2.0;
+        [self.ingest.cpu_acknowledged / all, self.ingest.cpu_settled / all]
+    }
+
     fn rows(&self) -> Vec<(String, String)> {
         let ingest = &self.ingest;
         let spans = ingest.spans as f64;
+        let [acknowledged, settled] = self.in_decodings();
+        let [before, after] = self.prost.map(|time| time.as_nanos());
         let mut rows = vec![
             ("spans, traces".to_owned(), format!("{}, {}", self.spans, self.traces)),
             (
@@ -74,6 +85,14 @@ impl Report {
             (
                 "spans per server CPU-second, settled".to_owned(),
                 format!("{:.0} k", spans / ingest.cpu_settled / 1e3),
+            ),
+            (
+                "prost decoding a span here, before; after".to_owned(),
+                format!("{before}; {after} ns"),
+            ),
+            (
+                "server CPU a span in such, acknowledged; settled".to_owned(),
+                format!("{acknowledged:.2}; {settled:.2}"),
             ),
             (
                 "spans per second, load generator included".to_owned(),
@@ -150,6 +169,8 @@ impl Report {
             "diskBytesPerSpan": self.disk_bytes as f64 / self.spans as f64,
             "spansPerCpuSecondAcknowledged": spans / ingest.cpu_acknowledged,
             "spansPerCpuSecondSettled": spans / ingest.cpu_settled,
+            "prostNanosPerSpan": self.prost.map(|time| time.as_nanos() as u64),
+            "cpuPerSpanInProstDecodings": self.in_decodings(),
             "spansPerSecond": spans / ingest.wall.as_secs_f64(),
             "settledAfterSeconds": ingest.settled_after.as_secs_f64(),
             "retries": ingest.retries,

@@ -2,7 +2,7 @@
 
 use throughline_model::TraceId;
 use throughline_store::Store;
-use throughline_topology::MapFilter;
+use throughline_topology::{MapFilter, MapTotal};
 
 use super::kit::{EVER, S, Val, store};
 use crate::{
@@ -132,9 +132,6 @@ fn an_empty_range_has_empty_buckets() {
     assert_eq!(answer.step_nano, i64::MAX / 500 + 1);
 }
 
-const EVER_ON_MAP: MapFilter<'static> =
-    MapFilter { from_unix_nano: 0, to_unix_nano: i64::MAX, environment: None };
-
 #[test]
 fn the_parts_of_a_service_add_up_to_its_entries() {
     let mut spans = Vec::new();
@@ -159,8 +156,14 @@ fn the_parts_of_a_service_add_up_to_its_entries() {
     assert_eq!(web.iter().map(|part| part.errors).sum::<u64>(), 10);
     let [db] = &found["service:db"][..] else { panic!("{found:?}") };
     assert_eq!((db.value.as_deref(), db.percentiles), (Some("work"), [7, 7, 7]));
-    let ids: Vec<String> =
-        store.snapshot().map().view(&EVER_ON_MAP).nodes.into_iter().map(|node| node.id).collect();
+    let ids: Vec<String> = store
+        .snapshot()
+        .map(MapTotal::of_calls(&MapFilter::ALL))
+        .view(&MapFilter::ALL)
+        .nodes
+        .into_iter()
+        .map(|node| node.id)
+        .collect();
     for id in found.keys() {
         assert!(ids.contains(id), "{id} is no node of {ids:?}");
     }

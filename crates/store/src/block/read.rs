@@ -152,6 +152,20 @@ impl Block {
         }
     }
 
+    /// Where traces may have spans in the block: each id with a part and the first row in it.
+    pub(crate) fn places_of<'a>(
+        &'a self,
+        ids: &'a [TraceId],
+    ) -> impl Iterator<Item = (TraceId, usize, u32)> {
+        let parts = self.sidecar.parts.iter().enumerate();
+        parts.flat_map(|(number, part)| {
+            ids.iter().flat_map(move |id| {
+                let found = part.traces.find(trace_hash(*id));
+                found.map(move |[row, _]| (*id, number, row))
+            })
+        })
+    }
+
     /// The traces that may hold a message of one of these hashes: of each at most as many as
     /// stand beside it, which become fewer, and at most `max` more in all.
     pub(crate) fn traces_with(
@@ -208,6 +222,11 @@ impl RowGroup {
     /// The name of its block.
     pub(crate) fn name(&self) -> &str {
         &self.block.name
+    }
+
+    /// Its number in the block.
+    pub(crate) fn number(&self) -> usize {
+        self.file_group
     }
 
     pub(crate) fn rows(&self) -> usize {

@@ -57,9 +57,14 @@ pub struct Refused {
 /// else the first; later ones repeat it, and the carrier answered with the same id. Where the
 /// carrier's time is known, only who was at it then. Of several traces that are left none is
 /// surer than the others, so each gets its share of the confidence.
-pub fn joins(outs: &[ReceiptAt], ins: &[ReceiptAt]) -> Joined {
-    let outs = by_key(outs);
-    let mut ins: Vec<_> = by_key(ins).into_iter().collect();
+pub fn joins<'a>(
+    outs: impl IntoIterator<Item = &'a ReceiptAt>,
+    ins: impl IntoIterator<Item = &'a ReceiptAt>,
+) -> Joined {
+    let ins = by_key(ins);
+    // Most messages of a question that is about producers have been taken by nobody yet.
+    let outs = by_key(outs.into_iter().filter(|at| ins.contains_key(&at.key)));
+    let mut ins: Vec<_> = ins.into_iter().filter(|(key, _)| outs.contains_key(key)).collect();
     ins.sort_unstable_by_key(|(key, _)| *key);
     let mut joined = Joined::default();
     for (key, mut consumers) in ins {
@@ -81,7 +86,9 @@ pub fn joins(outs: &[ReceiptAt], ins: &[ReceiptAt]) -> Joined {
     joined
 }
 
-fn by_key(receipts: &[ReceiptAt]) -> AHashMap<MessageKey, Vec<ReceiptAt>> {
+fn by_key<'a>(
+    receipts: impl IntoIterator<Item = &'a ReceiptAt>,
+) -> AHashMap<MessageKey, Vec<ReceiptAt>> {
     let mut keys: AHashMap<MessageKey, Vec<ReceiptAt>> = AHashMap::new();
     for receipt in receipts {
         keys.entry(receipt.key).or_default().push(receipt.clone());

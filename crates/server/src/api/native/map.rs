@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use throughline_query::{SearchOptions, parts};
-use throughline_topology::MapFilter;
+use throughline_topology::{MapFilter, MapTotal};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::ErrorBody;
@@ -162,13 +162,15 @@ pub(super) async fn map(
     let MapParams { from, to, environment, .. } = params;
     let params = WindowParams { from, to, environment };
     let range = params.range()?;
+    let messages = Arc::clone(&app.messages);
     ask(&app, move |snapshot| {
-        let map = snapshot.map().view(&params.filter(range));
+        let filter = params.filter(range);
+        let map = snapshot.map(MapTotal::of_calls(&filter)).view(&filter);
         let mut nodes: Vec<Node> = map.nodes.into_iter().map(render_node).collect();
         let mut edges: Vec<Edge> = map.edges.into_iter().map(render_edge).collect();
         let environment = params.environment.clone().filter(|name| !name.is_empty());
         let options = SearchOptions { from: range.from, to: range.to, limit: 0, environment };
-        let found = throughline_query::messages(snapshot, &options)?;
+        let found = throughline_query::messages(snapshot, &messages, &options)?;
         messages::add(&found, range, &mut nodes, &mut edges);
         let mut parts_truncated = None;
         if let Some(by) = &breakdown {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use throughline_topology::{MapFilter, MapTotal};
 use utoipa::ToSchema;
 
 use super::error::ErrorBody;
@@ -68,7 +69,8 @@ struct OperationStats {
 )]
 pub(super) async fn environments(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     ask(&app, |snapshot| {
-        let environments = snapshot.map().environments(0, i64::MAX);
+        let environments =
+            snapshot.map(MapTotal::of_operations(&MapFilter::ALL)).environments(&MapFilter::ALL);
         Ok(EnvironmentsAnswer { environments })
     })
     .await
@@ -89,7 +91,8 @@ pub(super) async fn services(
 ) -> Result<Response, ApiError> {
     let range = params.range()?;
     ask(&app, move |snapshot| {
-        let services = snapshot.map().services(&params.filter(range));
+        let filter = params.filter(range);
+        let services = snapshot.map(MapTotal::of_calls(&filter)).services(&filter);
         let render = |s: throughline_topology::ServiceStats| ServiceStats {
             name: s.name,
             environments: s.environments,
@@ -121,7 +124,9 @@ pub(super) async fn operations(
 ) -> Result<Response, ApiError> {
     let range = params.range()?;
     ask(&app, move |snapshot| {
-        let operations = snapshot.map().operations(&service, &params.filter(range));
+        let filter = params.filter(range);
+        let operations = snapshot.map(MapTotal::of_operations(&filter));
+        let operations = operations.operations(&service, &filter);
         let render = |o: throughline_topology::OperationStats| OperationStats {
             name: o.name,
             kind: o.kind.word(),

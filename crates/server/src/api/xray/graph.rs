@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use throughline_query::LIMIT_MAX;
 use throughline_query::xray_filter::{XraySearchOptions, XrayTime, xray_search};
 use throughline_store::Snapshot;
-use throughline_topology::MapFilter;
 use throughline_topology::xray::{
     Graph, GraphEdge, GraphService, ServiceId, State, Statistics, trace_graph,
 };
+use throughline_topology::{MapFilter, MapTotal};
 
 use super::body::{Answer, Time, Window, read, seconds, without_nulls};
 use super::error::XrayError;
@@ -35,7 +35,10 @@ pub(super) fn service_graph(call: &Call, snapshot: &Snapshot, body: &[u8]) -> An
     let window = Window::of(members.start_time, members.end_time)?;
     let (name, arn) = (members.group_name.as_deref(), members.group_arn.as_deref());
     let graph = match groups::filter_of(call, name, arn)? {
-        None => snapshot.map().xray_graph(&map_filter(window)),
+        None => {
+            let filter = map_filter(window);
+            snapshot.map(MapTotal::of_minutes(&filter)).xray_graph(&filter)
+        }
         Some(filter) => {
             let graphs = group_graphs(call, snapshot, window, &filter, None)?;
             graphs.into_values().next().unwrap_or_default()

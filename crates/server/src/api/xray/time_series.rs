@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use throughline_query::xray_filter::{Selector, selector};
 use throughline_store::Snapshot;
+use throughline_topology::MapTotal;
 use throughline_topology::xray::{Graph, Statistics};
 
 use super::body::{Answer, Time, Window, read, seconds, within};
@@ -40,7 +41,10 @@ pub(super) fn get(call: &Call, snapshot: &Snapshot, body: &[u8]) -> Answer {
     let period = period_seconds(members.period)?;
     let (name, arn) = (members.group_name.as_deref(), members.group_arn.as_deref());
     let series: Vec<(i64, Graph)> = match groups::filter_of(call, name, arn)? {
-        None => snapshot.map().xray_time_series(&map_filter(window), period),
+        None => {
+            let filter = map_filter(window);
+            snapshot.map(MapTotal::of_minutes(&filter)).xray_time_series(&filter, period)
+        }
         Some(filter) => {
             let nanos = Some(i64::from(period) * 1_000_000_000);
             group_graphs(call, snapshot, window, &filter, nanos)?.into_iter().collect()
