@@ -1,4 +1,4 @@
-//! What the executor adds to a function: `cargo run --release -p throughline-local --example lambda_overhead`.
+//! What the executor adds to a function: `scripts/measure-labs`.
 //!
 //! Cold: from the call to the answer, against the bare interpreter from its start to the first byte that the same file
 //! prints. Warm: a call of a handler that does nothing. Stream: from a put to the first line of the handler.
