@@ -87,6 +87,28 @@ export async function walkChanges({ page, server, step }) {
     await page.getByRole("table").waitFor();
   });
 
+  await step("services are grouped by what most of their requests say of any key", async () => {
+    await open(`/map?${ENV}`);
+    await card("payments").waitFor();
+    await page.getByRole("button", { name: "Group: none" }).click();
+    await page.getByLabel("Find an attribute").fill("sdk.lang");
+    await page.getByRole("button", { name: "telemetry.sdk.language", exact: true }).click();
+    await page.waitForURL((url) => url.searchParams.get("group") === "telemetry.sdk.language");
+    const family = page.getByRole("button", { name: /^java \(\d+\) service/ });
+    await family.waitFor();
+    assert.equal(await card("payments").count(), 0);
+    await family.click();
+    const side = page.getByRole("complementary", { name: /^java/ });
+    const { nodes } = await server.json("/api/v1/map?from=-1h&environment=production&breakdown=telemetry.sdk.language");
+    const members = nodes.filter((n) => n.kind === "service" && n.parts?.[0]?.value === "java");
+    assert.ok(members.length >= 2, JSON.stringify(nodes));
+    for (const { name } of members) await side.getByRole("link", { name }).first().waitFor();
+    await open(`/map?${ENV}`);
+    await page.getByRole("button", { name: "Group: none" }).click();
+    await page.getByRole("button", { name: "prefix of names" }).click();
+    await page.waitForURL((url) => url.searchParams.get("group") === "prefix");
+  });
+
   await step("another browser shows every card in its place, in its colour", async () => {
     await open(`/map?${ENV}`);
     await card("payments").waitFor();

@@ -48,6 +48,12 @@ class ByItself(unittest.TestCase):
         self.check("kinesis", "every message is placed", "one journey, joined by the sequence number",
                    "every message is one trace", "custom.tag.superpower", "is removed")
 
+    def test_kinesis_lab_in_rust(self):
+        folder = os.path.join(LABS, "kinesis", "rust")
+        code, said = WORLD.lab("kinesis", "--prefix", "rust", "--variant", "rust", "--rust-folder", folder)
+        self.assertEqual(code, 0, said)
+        self.assertIn("every message is one trace", said)
+
     def test_signup_lab_with_the_other_sdk(self):
         self.check("signup", "the function, the table and the topic", "one tree", "on-premises",
                    "second try and no other", "is removed", flags=("--sdk", "python"))

@@ -2,15 +2,15 @@
 //!
 //! In:   a snapshot, and the traces or the time that a question is about.
 //! Out:  what the spans of each trace say of messages in queues, topics and streams.
-//! Rule: a trace is read again when a piece of it came or moved, or, where it has invocations,
-//!       when any note came: that may be about one of them.
+//! Rule: a trace is read again when a piece of it came, or, where it has invocations, when any note
+//!       came: that may be about one of them.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use throughline_model::{NOTE_SCOPE, SpanBatch, TraceId};
-use throughline_store::{Chunk, Scope, Snapshot, Stamp};
+use throughline_store::{Chunk, Scope, Snapshot};
 use throughline_topology::stitch::{
     Carrier, ReceiptAt, ReceiptReader, Source, SpanAt, message_attributes,
 };
@@ -20,8 +20,8 @@ use crate::ast::{AttrScope, CompareOp, Expr, Field, Literal};
 use crate::journeys::{Stored, has_invocations};
 use crate::scan::{Wanted, candidates};
 
-/// Traces that are read at a time.
-const READ_AHEAD: usize = 64;
+/// Traces that are read at a time: each read looks at all spans in memory.
+const READ_AHEAD: usize = 250;
 /// What is kept, at most twice that: receipts of some 600 bytes, and starts of spans of 24.
 const RECEIPTS_MAX: usize = 20_000;
 const STARTS_MAX: usize = 200_000;
@@ -43,7 +43,8 @@ pub(crate) type SpanStart = (i64, TraceId);
 /// What the spans of a trace say of messages.
 #[derive(Debug)]
 pub(crate) struct TraceMessages {
-    stamp: Option<Stamp>,
+    /// How many pieces were read.
+    pieces: Option<u64>,
     /// How many notes there were; `None` where no note of another trace can be about this one.
     notes: Option<u64>,
     /// Whether it is a trace at all, and not notes whose spans are elsewhere.
@@ -81,13 +82,13 @@ impl<'a> MessageReader<'a> {
 
     /// What each of some traces says, in their order.
     pub(crate) fn traces(&self, ids: &[TraceId]) -> Result<Vec<Arc<TraceMessages>>, RunError> {
-        let stamps = self.snapshot.stamps(ids);
+        let counts = self.snapshot.piece_counts(ids);
         let notes = self.snapshot.notes();
         let mut found: Vec<Option<Arc<TraceMessages>>> = {
             let mut kept = self.cache.lock();
             let mut kept = |id: &TraceId| {
                 let known = kept.traces.get(id)?;
-                let is_same = known.stamp == stamps.get(id).copied()
+                let is_same = known.pieces == counts.get(id).copied()
                     && known.notes.is_none_or(|then| then == notes);
                 is_same.then_some(known)
             };
@@ -100,8 +101,8 @@ impl<'a> MessageReader<'a> {
             for at in some {
                 let id = ids[*at];
                 let batch = self.stored.trace(id)?;
-                let stamp = stamps.get(&id).copied();
-                let read = Arc::new(TraceMessages::read(batch.as_ref(), stamp, notes));
+                let pieces = counts.get(&id).copied();
+                let read = Arc::new(TraceMessages::read(batch.as_ref(), pieces, notes));
                 // Of notes alone the invocations may come later, and there is little to read.
                 if read.is_trace {
                     let weight =
@@ -162,9 +163,9 @@ fn starts(chunk: &Chunk) -> Result<Arc<[SpanStart]>, RunError> {
 }
 
 impl TraceMessages {
-    fn read(batch: Option<&SpanBatch>, stamp: Option<Stamp>, notes: u64) -> Self {
+    fn read(batch: Option<&SpanBatch>, pieces: Option<u64>, notes: u64) -> Self {
         let Some(batch) = batch else {
-            return Self { stamp, notes: None, is_trace: false, spans: Vec::new() };
+            return Self { pieces, notes: None, is_trace: false, spans: Vec::new() };
         };
         let reader = ReceiptReader::new(batch);
         let mut spans = Vec::new();
@@ -185,7 +186,7 @@ impl TraceMessages {
             });
         }
         let notes = has_invocations(batch).then_some(notes);
-        Self { stamp, notes, is_trace: true, spans }
+        Self { pieces, notes, is_trace: true, spans }
     }
 }
 

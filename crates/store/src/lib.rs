@@ -29,5 +29,5 @@ pub use error::{AppendError, OpenError, ReadError};
 pub use messages::Wanted;
 pub use options::StoreOptions;
 pub use seams::{Catalog, Directory, Log, Objects, StoredObject};
-pub use snapshot::{Snapshot, Stamp, TRACES_PER_MESSAGE_MAX};
+pub use snapshot::{Snapshot, TRACES_PER_MESSAGE_MAX};
 pub use store::{Store, StoreStats, Wrap};

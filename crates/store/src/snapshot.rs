@@ -28,11 +28,6 @@ pub struct Snapshot {
     notes: u64,
 }
 
-/// The pieces of a trace at one moment, as a number: as long as it is the same, no piece came, and
-/// none went to another place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp(u64);
-
 impl Snapshot {
     pub(crate) fn new(state: &State) -> Self {
         Self {
@@ -70,28 +65,23 @@ impl Snapshot {
         Ok(built.filter(|(_, pieces)| !pieces.is_empty()).collect())
     }
 
-    /// What the pieces of some traces are now; of a trace that has none there is nothing.
-    pub fn stamps(&self, ids: &[TraceId]) -> HashMap<TraceId, Stamp, ahash::RandomState> {
-        let mut stamps = HashMap::with_capacity_and_hasher(ids.len(), Default::default());
-        // The same numbers for the same pieces for as long as the process lives.
-        let seed = ahash::RandomState::with_seeds(1, 2, 3, 4);
-        let mut add = |id, place: (&str, usize, u32)| {
-            let Stamp(stamp) = stamps.entry(id).or_insert(Stamp(0));
-            *stamp = seed.hash_one((*stamp, place));
-        };
+    /// How many pieces some traces have now; of a trace that has none there is nothing. Pieces only
+    /// come, until the whole block of old ones goes: the same number means the same pieces.
+    pub fn piece_counts(&self, ids: &[TraceId]) -> HashMap<TraceId, u64, ahash::RandomState> {
+        let mut counts = HashMap::with_capacity_and_hasher(ids.len(), Default::default());
         for block in self.blocks.iter() {
-            block.places_of(ids).for_each(|(id, part, row)| add(id, (&block.name, part, row)));
+            for (id, rows) in block.rows_of(ids) {
+                *counts.entry(id).or_default() += u64::from(rows);
+            }
         }
         let asked: HashSet<TraceId, ahash::RandomState> = ids.iter().copied().collect();
         for batch in self.memory().flatten() {
             let (held, _) = batch.trace_id_buffer().as_chunks::<16>();
-            for (row, id) in held.iter().map(|id| TraceId(*id)).enumerate() {
-                if asked.contains(&id) {
-                    add(id, ("", Arc::as_ptr(batch).addr(), row as u32));
-                }
+            for id in held.iter().map(|id| TraceId(*id)).filter(|id| asked.contains(id)) {
+                *counts.entry(id).or_default() += 1;
             }
         }
-        stamps
+        counts
     }
 
     /// How many notes came since the store was opened.

@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Doctor(MapCommand),
     /// Show what a trace came from and led to, over all traces that its messages join.
     Journey(JourneyCommand),
+    /// Say by hand that one trace goes on in another, or that it does not.
+    Join(JoinCommand),
     /// Find journeys: traces that messages join, by what their spans are like.
     Journeys(JourneysCommand),
     /// Find traces.
@@ -159,6 +161,34 @@ pub(crate) struct JourneyCommand {
     /// Only the message that this span is about: 16 hex digits.
     #[arg(long, value_name = "SPAN")]
     pub(crate) span: Option<String>,
+    /// Show what may belong to it too, though nothing proves it.
+    #[arg(long)]
+    pub(crate) guesses: bool,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JoinCommand {
+    /// Who sent: a trace id, or TRACE/SPAN. Of a trace alone its first span stands for it.
+    pub(crate) from: String,
+    /// Who took it, in the same forms.
+    pub(crate) to: String,
+    /// Say that the two do not belong together.
+    #[arg(long, conflicts_with = "forget")]
+    pub(crate) reject: bool,
+    /// Take back what was said of the two.
+    #[arg(long)]
+    pub(crate) forget: bool,
+    /// Who says so: others see it.
+    #[arg(long, env = "USER", value_name = "NAME")]
+    pub(crate) by: String,
+    /// Why, for others.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
+    pub(crate) note: String,
+    /// The two are of different environments, and that is meant.
+    #[arg(long)]
+    pub(crate) across_environments: bool,
     #[command(flatten)]
     pub(crate) asking: Asking,
 }
@@ -243,7 +273,8 @@ pub(crate) struct LocalCommand {
     /// Where state is kept [default: in memory, gone at the end].
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// An emulator, or AWS, for services that are not here.
+    /// Another emulator for services that are not here: http://HOST:PORT. AWS itself would refuse the calls, for they
+    /// are signed for this machine.
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Option<String>,
     /// The region of everything [default: us-east-1].
@@ -293,7 +324,7 @@ pub(crate) struct LabCommand {
 pub(crate) enum LabKind {
     /// Two functions with a Kinesis stream between them, deployed by `serverless`.
     Kinesis {
-        /// With the layer alone, with the context in the record, or first one, then the other.
+        /// With the layer alone, with the context in the record, first one, then the other, or in Rust.
         #[arg(long, default_value = "both")]
         variant: LabVariant,
         #[command(flatten)]
@@ -317,6 +348,8 @@ pub(crate) enum LabVariant {
     Manual,
     /// One after the other.
     Both,
+    /// As manual, with functions in Rust: built by cargo from a checkout of throughline.
+    Rust,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -342,6 +375,9 @@ pub(crate) struct LabFlags {
     /// instead of the code that is carried along; the copy itself is not touched.
     #[arg(long, value_name = "DIR")]
     pub(crate) repository: Option<PathBuf>,
+    /// The Rust variant's folder in a checkout of throughline.
+    #[arg(long, value_name = "DIR", default_value = "labs/kinesis/rust")]
+    pub(crate) rust_folder: PathBuf,
     /// How many requests are sent.
     #[arg(long, default_value_t = 5)]
     pub(crate) requests: u32,

@@ -43,6 +43,14 @@ impl Client {
         if answer.status == 200 { Ok(answer.body) } else { Err(refused(&answer, params)) }
     }
 
+    /// Posts JSON to the native API; anything but success is a failure.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Vec<u8>, Failure> {
+        let request = self.agent.post(format!("{}/api/v1/{path}", self.url));
+        let answer =
+            self.read(request.content_type("application/json").send(body.to_string().as_bytes()))?;
+        if answer.status == 200 { Ok(answer.body) } else { Err(refused(&answer, &[])) }
+    }
+
     /// As [`Client::ask`], read into a type.
     pub(crate) fn ask_for<T: DeserializeOwned>(
         &self,

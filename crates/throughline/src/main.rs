@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Trace(command) => commands::trace::run(&command),
         Command::Doctor(command) => commands::doctor::run(&command),
         Command::Journey(command) => commands::journey::run(&command),
+        Command::Join(command) => commands::join::run(&command),
         Command::Journeys(command) => commands::journeys::run(&command),
         Command::Search(command) => commands::search::run(&command),
         Command::Map(command) => commands::map::run(&command),

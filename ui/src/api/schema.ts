@@ -199,6 +199,7 @@ export interface components {
       inferred: boolean;
       messages?: Schemas["NodeMessages"];
     };
+    WaitBucket: { toNano: number; count: number };
     NodeMessages: {
       published: number;
       consumed: number;
@@ -223,6 +224,7 @@ export interface components {
       waitP50Nano?: number | null;
       waitP95Nano?: number | null;
       waitMaxNano?: number | null;
+      waits?: Schemas["WaitBucket"][] | null;
     };
     SpanPlace: { traceId: string; spanId: string };
     Journey: {

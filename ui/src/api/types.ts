@@ -9,6 +9,7 @@ export type SearchResult = Schemas["SearchResult"];
 export type ServiceMap = Schemas["ServiceMap"];
 export type MapNode = Schemas["MapNode"];
 export type NodeMessages = Schemas["NodeMessages"];
+export type WaitBucket = Schemas["WaitBucket"];
 export type MapEdge = Schemas["MapEdge"];
 export type Part = Schemas["Part"];
 export type SeriesAnswer = Schemas["SeriesAnswer"];

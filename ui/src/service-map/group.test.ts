@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { MapEdge, MapNode, ServiceMap } from "../api/types";
-import { grouped, members, withShortNames } from "./group";
+import { byPrefix, byValue, grouped, members, withShortNames } from "./group";
 
 const node = (name: string, more: Partial<MapNode> = {}): MapNode => ({
   id: `service:${name}`,
@@ -46,12 +46,15 @@ test("a family becomes one card, its calls add up and those within it go", () =>
     [node("pay-api"), node("pay-worker", { p95Nano: 9 }), node("web")],
     [edge("web", "pay-api"), edge("web", "pay-worker"), edge("pay-api", "pay-worker")],
   );
-  const after = grouped(before);
+  const after = grouped(before, byPrefix);
   expect(after.nodes.map((n) => n.name)).toEqual(["pay-* (2)", "web"]);
   expect(after.nodes[0]).toMatchObject({ requests: 20, errors: 2, p95Nano: 9 });
   expect(after.edges).toHaveLength(1);
   expect(after.edges[0]).toMatchObject({ from: "service:web", to: "group:pay", requests: 10 });
-  expect(members(before, "group:pay").map((n) => n.name)).toEqual(["pay-api", "pay-worker"]);
+  expect(members(before, "group:pay", byPrefix).map((n) => n.name)).toEqual([
+    "pay-api",
+    "pay-worker",
+  ]);
 });
 
 test("the parts of a family's members with the same value are one", () => {
@@ -67,9 +70,31 @@ test("the parts of a family's members with the same value are one", () => {
     node("pay-api", { parts: [part("eu", 3), part(null, 1)] }),
     node("pay-web", { parts: [part("eu", 5)] }),
   ];
-  const [family] = grouped({ nodes, edges: [], fromUnixNano: "0", toUnixNano: "1" }).nodes;
+  const [family] = grouped(map(nodes), byPrefix).nodes;
   expect(family?.parts).toEqual([
     { value: "eu", requests: 8, errors: 2, p50Nano: 1, p95Nano: 5, p99Nano: 9 },
     { value: null, requests: 1, errors: 1, p50Nano: 1, p95Nano: 1, p99Nano: 9 },
   ]);
+});
+
+test("a family may be what most requests of its members say, and who says nothing stands alone", () => {
+  const said = (...values: (string | null)[]) =>
+    values.map((value, i) => ({
+      value,
+      requests: 9 - i,
+      errors: 0,
+      p50Nano: 1,
+      p95Nano: 1,
+      p99Nano: 1,
+    }));
+  const nodes = [
+    node("pay", { parts: said("shop", "ops") }),
+    node("cart", { parts: said(null, "shop") }),
+    node("cron", { parts: said("ops") }),
+    node("other", { parts: said(null) }),
+  ];
+  const grouping = byValue(map(nodes));
+  const after = grouped(map([node("pay"), node("cart"), node("cron"), node("other")]), grouping);
+  expect(after.nodes.map((n) => n.name)).toEqual(["shop (2)", "cron", "other"]);
+  expect(members(map(nodes), "group:shop", grouping).map((n) => n.name)).toEqual(["pay", "cart"]);
 });

@@ -25,12 +25,31 @@ export function withShortNames(map: ServiceMap): ServiceMap {
 /** What comes before the first `-`, `.`, `_` or `/`: teams name their services so. */
 const prefix = (name: string) => name.split(/[-._/]/)[0] ?? name;
 
-/** One card for each family of services with the same prefix; families of one stay as they are. */
-export function grouped(map: ServiceMap): ServiceMap {
+/** How services are put together: which family one belongs to, and what the family's card is called. */
+export interface Grouping {
+  /** `null` for a service that stands alone. */
+  readonly familyOf: (node: MapNode) => string | null;
+  readonly title: (family: string) => string;
+}
+
+export const byPrefix: Grouping = {
+  familyOf: (node) => prefix(node.name),
+  title: (family) => `${family}-*`,
+};
+
+/** By what most of a service's requests say, of a map that is broken down by one key. */
+export function byValue(brokenDown: ServiceMap): Grouping {
+  const said = (parts: readonly Part[]) => parts.find((part) => part.value !== null)?.value ?? null;
+  const families = new Map(brokenDown.nodes.map((node) => [node.id, said(node.parts ?? [])]));
+  return { familyOf: (node) => families.get(node.id) ?? null, title: (family) => family };
+}
+
+/** One card for each family of services; families of one stay as they are. */
+export function grouped(map: ServiceMap, { familyOf, title: titleOf }: Grouping): ServiceMap {
   const families = new Map<string, MapNode[]>();
   for (const node of map.nodes) {
-    if (node.kind !== "service") continue;
-    families.set(prefix(node.name), [...(families.get(prefix(node.name)) ?? []), node]);
+    const family = node.kind === "service" ? familyOf(node) : null;
+    if (family !== null) families.set(family, [...(families.get(family) ?? []), node]);
   }
   const groupOf = new Map<string, string>();
   const groups: MapNode[] = [];
@@ -38,7 +57,7 @@ export function grouped(map: ServiceMap): ServiceMap {
     if (members.length < 2) continue;
     const id = `group:${name}`;
     for (const { id: member } of members) groupOf.set(member, id);
-    const title = `${name}-* (${members.length})`;
+    const title = `${titleOf(name)} (${members.length})`;
     const parts = partsOf(members);
     groups.push({ ...merged(members), id, name: title, ...(parts ? { parts } : {}) } as MapNode);
   }
@@ -85,8 +104,8 @@ function merged<T extends MapNode | MapEdge | Part>(items: readonly T[]): T {
 }
 
 /** The members of a group's card, by the card's id; empty for any other node. */
-export function members(map: ServiceMap, id: string): MapNode[] {
+export function members(map: ServiceMap, id: string, { familyOf }: Grouping): MapNode[] {
   if (!id.startsWith("group:")) return [];
   const name = id.slice("group:".length);
-  return map.nodes.filter((n) => n.kind === "service" && prefix(n.name) === name);
+  return map.nodes.filter((n) => n.kind === "service" && familyOf(n) === name);
 }

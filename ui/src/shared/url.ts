@@ -50,6 +50,13 @@ function moment(fallback: string): Codec<string> {
   };
 }
 
+/** How the map is grouped: `auto`, `none`, `prefix`, or by an attribute's key. */
+const grouping: Codec<string> = {
+  fallback: "auto",
+  parse: (s) => s || "auto",
+  format: (s) => s,
+};
+
 /** A part of the whole, as two shares in order: `0.2,0.6`. */
 const span: Codec<readonly [number, number]> = {
   fallback: [0, 1],
@@ -75,7 +82,7 @@ export const KEYS = {
   hops: oneOf(["1", "2", "3", "all"], "2"),
   colour: oneOf(["health", "latency", "traffic"], "health"),
   cmp: oneOf(["", "-1h", "-24h", "-7d"], ""),
-  group: oneOf(["auto", "none", "prefix"], "auto"),
+  group: grouping,
   view: maybe(),
   q: text(),
   lang: oneOf(["native", "xray"], "native"),

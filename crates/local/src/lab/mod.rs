@@ -60,6 +60,8 @@ pub enum Variant {
     Manual,
     /// One after the other, as the workshop has it: the second by `sls deploy -f`.
     Both,
+    /// As [`Variant::Manual`], in Rust: built here, for `provided.al2023`. No layer is used.
+    Rust,
 }
 
 /// Where a running throughline is.
@@ -89,6 +91,8 @@ pub struct LabOptions {
     /// A copy of the Kinesis workshop's own repository, with `auto` and `manual`, to follow the text with instead of
     /// the code that the binary carries. It is copied, never written to.
     pub repository: Option<PathBuf>,
+    /// The folder `labs/kinesis/rust` of a checkout: [`Variant::Rust`] is built from it.
+    pub rust_folder: PathBuf,
     /// How many requests are sent, from 2 to 1 000.
     pub requests: u32,
     /// Whether all stays up after the checks, until [`LabOptions::stop`].

@@ -98,6 +98,22 @@ fn a_queue_says_what_went_through_it_and_errors_stay_where_they_are() {
 }
 
 #[test]
+fn what_was_asked_before_is_read_again_when_more_of_it_comes() {
+    let server = TestServer::start();
+    let start = now() - 60 * SECOND;
+    let counts_with = |span: Span| {
+        assert_eq!(server.export(PROTOBUF, &otlp_request(&[span])).status, 200);
+        let map = server.get("/api/v1/map").json();
+        let messages = &node(&map, "queue:aws_sqs:jobs")["messages"];
+        ["published", "consumed", "unmatchedOut"].map(|member| messages[member].as_u64().unwrap())
+    };
+    assert_eq!(counts_with(sent(1, "m-1", start)), [1, 0, 1]);
+    assert_eq!(counts_with(sent(1, "m-2", start + SECOND).id(2)), [2, 0, 2], "the same trace");
+    assert_eq!(counts_with(taken(11, "m-1", start + 2 * SECOND)), [2, 1, 1], "another trace");
+    assert_eq!(counts_with(taken(11, "m-2", start + 3 * SECOND).id(3)), [2, 2, 0], "both");
+}
+
+#[test]
 fn a_sample_says_that_it_is_one() {
     let server = TestServer::start();
     let start = now() - 600 * SECOND;

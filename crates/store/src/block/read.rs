@@ -152,16 +152,15 @@ impl Block {
         }
     }
 
-    /// Where traces may have spans in the block: each id with a part and the first row in it.
-    pub(crate) fn places_of<'a>(
+    /// How many rows some traces have in the block: each id with a number for each of its runs.
+    pub(crate) fn rows_of<'a>(
         &'a self,
         ids: &'a [TraceId],
-    ) -> impl Iterator<Item = (TraceId, usize, u32)> {
-        let parts = self.sidecar.parts.iter().enumerate();
-        parts.flat_map(|(number, part)| {
-            ids.iter().flat_map(move |id| {
+    ) -> impl Iterator<Item = (TraceId, u32)> {
+        self.sidecar.parts.iter().flat_map(|part| {
+            ids.iter().flat_map(|id| {
                 let found = part.traces.find(trace_hash(*id));
-                found.map(move |[row, _]| (*id, number, row))
+                found.map(|[_, rows]| (*id, rows))
             })
         })
     }

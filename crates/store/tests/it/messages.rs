@@ -51,3 +51,27 @@ fn an_id_that_is_none_costs_no_more_than_its_limit_and_no_neighbour() {
         assert_eq!(find(&[], 5), std::collections::HashSet::<TraceId>::new());
     }
 }
+
+#[test]
+fn a_trace_has_as_many_pieces_wherever_they_lie() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = StoreOptions { compact_blocks: 2, ..options(directory.path()) };
+    let store = throughline_store::Store::open(options).unwrap();
+    let ids = [trace_id(1), trace_id(2), trace_id(3)];
+    let counts = || {
+        let counts = store.snapshot().piece_counts(&ids);
+        ids.map(|id| counts.get(&id).copied())
+    };
+    assert_eq!(counts(), [None; 3]);
+    append(&store, taker(1, "sqs|||a")).unwrap();
+    append(&store, taker(2, "sqs|||b")).unwrap();
+    for _ in ["memory", "block", "compacted"] {
+        assert_eq!(counts(), [Some(1), Some(1), None]);
+        store.flush();
+    }
+    append(&store, taker(1, "sqs|||c")).unwrap();
+    for _ in ["memory and block", "two blocks, or one that was compacted"] {
+        assert_eq!(counts(), [Some(2), Some(1), None]);
+        store.flush();
+    }
+}

@@ -52,7 +52,9 @@ struct Span {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Join {
+    from_trace_id: String,
     to_trace_id: String,
+    guess: bool,
     carrier: String,
     resource: Option<String>,
     key: String,
@@ -92,15 +94,22 @@ pub(crate) fn run(command: &JourneyCommand) -> Result<(), Failure> {
     let id = TraceId::parse(&command.id).map_err(|err| Failure::Usage(err.to_string()))?;
     let span = command.span.as_deref().map(SpanId::parse).transpose();
     let span = span.map_err(|err| Failure::Usage(err.to_string()))?.map(|id| id.to_string());
-    let params: Vec<_> = span.iter().map(|span| ("span", span.as_str())).collect();
+    let mut params: Vec<_> = span.iter().map(|span| ("span", span.as_str())).collect();
+    params.extend(command.guesses.then_some(("guesses", "1")));
     let client = Client::new(&command.asking.url);
     let body = client.ask(&format!("journeys/{id}"), &params)?;
     if command.asking.json {
         return print_json(&body);
     }
-    let journey: Journey = serde_json::from_slice(&body)
+    let mut journey: Journey = serde_json::from_slice(&body)
         .map_err(|err| Failure::Server(format!("the server's answer cannot be read: {err}")))?;
-    print(&render(&journey, width()))
+    let (guesses, joins) = journey.joins.into_iter().partition(|join| join.guess);
+    journey.joins = joins;
+    let mut text = render(&journey, width());
+    if command.guesses {
+        text.push_str(&render_guesses(&guesses, width()));
+    }
+    print(&text)
 }
 
 fn render(journey: &Journey, width: usize) -> String {
@@ -146,6 +155,19 @@ fn render(journey: &Journey, width: usize) -> String {
     missing.dedup();
     for line in missing {
         let _ = writeln!(text, "\n{} {line}", "?".yellow());
+    }
+    text
+}
+
+/// What may belong to it too: each with its two traces, for nobody follows a guess.
+fn render_guesses(guesses: &[Join], width: usize) -> String {
+    let mut text = String::new();
+    if guesses.is_empty() {
+        let _ = writeln!(text, "\n? Nothing else fits.");
+    }
+    for guess in guesses {
+        let _ = writeln!(text, "\n{} maybe {}", "?".yellow(), cut(&told(guess), width - 8));
+        let _ = writeln!(text, "    {} -> {}", guess.from_trace_id, guess.to_trace_id);
     }
     text
 }

@@ -25,6 +25,7 @@ pub(crate) fn run(command: &LabCommand) -> Result<(), Failure> {
                 LabVariant::Auto => Variant::Auto,
                 LabVariant::Manual => Variant::Manual,
                 LabVariant::Both => Variant::Both,
+                LabVariant::Rust => Variant::Rust,
             };
             (Lab::Kinesis(variant), flags)
         }
@@ -50,6 +51,7 @@ pub(crate) fn run(command: &LabCommand) -> Result<(), Failure> {
         cache,
         prefix: flags.prefix.clone(),
         repository: flags.repository.clone(),
+        rust_folder: flags.rust_folder.clone(),
         requests: flags.requests,
         stay: flags.stay,
         stop: CancellationToken::new(),

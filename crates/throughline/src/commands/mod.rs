@@ -4,6 +4,7 @@ pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod join;
 pub(crate) mod journey;
 pub(crate) mod journeys;
 pub(crate) mod lab;

@@ -114,6 +114,37 @@ fn a_journey_shows_both_sides_of_a_queue_and_how_it_knows() {
 }
 
 #[test]
+fn a_person_joins_two_traces_says_no_and_takes_it_back() {
+    let asked = Asked::start();
+    let start = now() - 5_000_000_000;
+    let side = |trace: u64, kind, at| {
+        let span = span("orders").in_trace(trace.into()).id(trace).service("shop").kind(kind);
+        let span = span.at(at).lasting(1_000_000).attr("messaging.system", "kafka");
+        span.attr("messaging.destination.name", "orders")
+    };
+    let (sent, taken) =
+        (side(1, SpanKind::Producer, start), side(2, SpanKind::Consumer, start + 1));
+    assert_eq!(asked.server.export(&otlp_request(&[sent, taken])).0, 200);
+    let journey = |flags: &[&str]| asked.run(&[&["journey", "1"], flags].concat()).out;
+    assert!(journey(&[]).contains("1 trace, 0 messages"), "{}", journey(&[]));
+    let guessed = journey(&["--guesses"]);
+    assert!(guessed.contains("1 trace, 0 messages") && guessed.contains("0.70 by E5"), "{guessed}");
+
+    let join = |flags: &[&str]| asked.run(&[&["join", "1", "2", "--by", "Ada"], flags].concat());
+    let said = join(&["--note", "seen in the broker's log"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.out.contains("belong together\n") && said.out.contains("Ada"), "{}", said.out);
+    assert!(journey(&[]).contains("2 traces, 1 message\n"), "{}", journey(&[]));
+    assert!(join(&["--reject"]).out.contains("do not belong together"));
+    assert!(journey(&[]).contains("1 trace, 0 messages"), "{}", journey(&[]));
+    assert_eq!(join(&["--forget"]).code, 0);
+    let span = format!("1/{:016x}", 1);
+    assert_eq!(asked.run(&["join", &span, "77", "--by", "Ada"]).code, 1);
+    assert_eq!(asked.run(&["join", "1/x", "2", "--by", "Ada"]).code, 2);
+    assert_eq!(asked.run(&["join", "1", "2", "--by", "Ada", "--reject", "--forget"]).code, 2);
+}
+
+#[test]
 fn exit_codes_tell_scripts_what_happened() {
     let asked = Asked::start();
     assert_eq!(asked.run(&["search", "service = \"nobody\""]).code, 1);

@@ -2,6 +2,7 @@
 //! again with the context in the record; remove.
 
 mod promises;
+mod rust;
 
 use std::fs;
 use std::path::PathBuf;
@@ -41,9 +42,13 @@ pub(super) async fn follow(
 ) -> Result<Report, LabError> {
     let mut report = Report::default();
     say.say(Line::Step("Set the values of the templates"));
-    for folder in ["auto", "manual"] {
+    if variant == Variant::Rust {
+        rust::copy(ground, options)?;
+    }
+    for folder in folders(variant) {
         let place = ground.scratch.join(folder);
         match &options.repository {
+            _ if *folder == "rust" => {}
             Some(repository) => super::files::copy(&repository.join(folder), &place)?,
             None => super::files::write(&format!("kinesis/{folder}"), &place)?,
         }
@@ -64,6 +69,13 @@ pub(super) async fn follow(
             traffic(ground, "auto", options, "distributed tracing", &mut report, say).await?;
         promises::automatic(ground, &part, &mut report, say).await?;
     }
+    if variant == Variant::Rust {
+        say.say(Line::Step("Rust: build and deploy your functions"));
+        rust::build(ground, options, say).await?;
+        ground.deployed = true;
+        deploy(ground, options, "rust", say).await?;
+        context_in_records(ground, "rust", options, &mut report, say).await?;
+    }
     if let Variant::Manual | Variant::Both = variant {
         say.say(Line::Step("Manual: deploy your functions"));
         ground.deployed = true;
@@ -81,6 +93,11 @@ pub(super) async fn follow(
         context_in_records(ground, "manual", options, &mut report, say).await?;
     }
     Ok(report)
+}
+
+/// The folders of a variant. The automatic one is where the stack, which all share, is removed from.
+fn folders(variant: Variant) -> &'static [&'static str] {
+    if variant == Variant::Rust { &["auto", "rust"] } else { &["auto", "manual"] }
 }
 
 /// Traffic for functions that carry the context in the record, and what is promised of them.
@@ -148,6 +165,8 @@ async fn sls(
     command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.env("AWS_ENDPOINT_URL", &ground.endpoint);
     command.env("PREFIX", &options.prefix).env("ACCESS_TOKEN", "local").env("REALM", "local");
+    // The layer has its own; the template of the Rust variant asks for it.
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &options.throughline.otlp_http);
     // Of this run alone, so that two runs do not meet in it.
     command.env("SLS_HOME", ground.scratch.join("home"));
     Run { shown: &shown, command, seconds_max: COMMAND_SECONDS_MAX }.wait(say).await
@@ -223,8 +242,12 @@ async fn traffic<'a>(
         logged(ground, &options.prefix, function, superpower).await?;
         let log = sls(ground, options, folder, &["logs", "-f", function], say).await?;
         say.say(Line::Output(&log));
-        let line = log.lines().find(|line| line.contains("splunk-extension-wrapper"));
-        let what = format!("the log of {function} shows the layer being loaded");
+        let (word, who) = match folder {
+            "rust" => ("OpenTelemetry is loaded", "OpenTelemetry"),
+            _ => ("splunk-extension-wrapper", "the layer"),
+        };
+        let line = log.lines().find(|line| line.contains(word));
+        let what = format!("the log of {function} shows {who} being loaded");
         report.check(say, &what, line.is_some(), line.unwrap_or("no such line"));
     }
     Ok(part)

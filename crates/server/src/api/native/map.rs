@@ -140,6 +140,9 @@ struct Edge {
     /// How long the longest of them waited.
     #[serde(skip_serializing_if = "Option::is_none")]
     wait_max_nano: Option<i64>,
+    /// How the waits spread, the shortest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<Vec<messages::WaitBucket>>,
 }
 
 /// What calls what.
@@ -255,5 +258,6 @@ fn render_edge(edge: throughline_topology::Edge) -> Edge {
         wait_p50_nano: None,
         wait_p95_nano: None,
         wait_max_nano: None,
+        waits: None,
     }
 }

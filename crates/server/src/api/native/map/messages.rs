@@ -83,6 +83,32 @@ fn render(place: &PlaceMessages, seconds: f64, sampled: bool) -> NodeMessages {
     }
 }
 
+/// Waits between one bound and the next: 1, 2 and 5 times a power of ten.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WaitBucket {
+    /// The longest wait that counts here, in nanoseconds; the bucket before has those up to its own.
+    to_nano: i64,
+    count: u64,
+}
+
+/// How waits spread, from the bucket of the shortest to that of the longest, empty ones among them.
+fn spread(sorted: &[i64]) -> Option<Vec<WaitBucket>> {
+    let (least, most) = (*sorted.first()?, *sorted.last()?);
+    // Up to nine years, beyond which the last bucket has them all.
+    let steps = (3..17).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_i64.pow(power)));
+    let bounds: Vec<i64> = steps.chain([i64::MAX]).collect();
+    let first = bounds.partition_point(|bound| *bound < least);
+    let last = bounds.partition_point(|bound| *bound < most);
+    let mut rest = sorted;
+    let buckets = bounds.get(first..=last)?.iter().map(|bound| {
+        let (here, after) = rest.split_at(rest.partition_point(|wait| wait <= bound));
+        rest = after;
+        WaitBucket { to_nano: *bound, count: here.len() as u64 }
+    });
+    Some(buckets.collect())
+}
+
 /// The nearest rank of sorted numbers.
 fn percentile<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
     sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied()
@@ -112,12 +138,14 @@ fn add_delivery(
     let [wait_p50_nano, wait_p95_nano] =
         [50, 95].map(|percent| percentile(&delivery.waits_nano, percent));
     let wait_max_nano = delivery.waits_nano.last().copied();
+    let waits = spread(&delivery.waits_nano);
     if let Some(edge) = edges.iter_mut().find(|edge| edge.from == from && edge.to == to) {
         // Its spans tell of it too: they count, and only the waits are news.
         edge.evidence.push("message");
         edge.wait_p50_nano = wait_p50_nano;
         edge.wait_p95_nano = wait_p95_nano;
         edge.wait_max_nano = wait_max_nano;
+        edge.waits = waits;
         return;
     }
     if !delivery.is_noted {
@@ -137,6 +165,7 @@ fn add_delivery(
         wait_p50_nano,
         wait_p95_nano,
         wait_max_nano,
+        waits,
     });
 }
 
@@ -169,5 +198,24 @@ fn place_of(carrier: Carrier) -> (&'static str, &'static str) {
         Carrier::DynamoDb => ("database", "dynamodb"),
         Carrier::Lambda => ("function", "aws_lambda"),
         other => ("queue", other.name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wait_is_in_the_bucket_of_its_bound_and_none_is_lost() {
+        assert_eq!(spread(&[]), None);
+        let bucket = |to_nano, count| WaitBucket { to_nano, count };
+        assert_eq!(spread(&[0, 1_000]), Some(vec![bucket(1_000, 2)]));
+        assert_eq!(
+            spread(&[1_000, 1_001, 2_000, 10_000]),
+            Some(vec![bucket(1_000, 1), bucket(2_000, 2), bucket(5_000, 0), bucket(10_000, 1)])
+        );
+        let longest = spread(&[1, i64::MAX]).unwrap();
+        assert_eq!(longest.last(), Some(&bucket(i64::MAX, 1)));
+        assert_eq!(longest.iter().map(|bucket| bucket.count).sum::<u64>(), 2);
     }
 }
