@@ -48,6 +48,7 @@ class ByItself(unittest.TestCase):
         self.check("kinesis", "every message is placed", "one journey, joined by the sequence number",
                    "every message is one trace", "custom.tag.superpower", "is removed")
 
+    @unittest.skipUnless(os.environ.get("LAB_RUST"), "builds 230 packages: LAB_RUST=1 tests/labs/run -k rust")
     def test_kinesis_lab_in_rust(self):
         folder = os.path.join(LABS, "kinesis", "rust")
         code, said = WORLD.lab("kinesis", "--prefix", "rust", "--variant", "rust", "--rust-folder", folder)
