@@ -20,6 +20,8 @@ try {
   const large = await sendTrace(server.url, { count: 100_000 });
   const { nodes } = await server.json("/api/v1/map?environment=production");
   const screens = [
+    // What no page can be faster than: machines of different speed compare by it.
+    ["a document of one word", "data:text/html,<title>x</title><p>word", "p"],
     [`map, ${nodes.length} nodes`, "/map?env=production", '.paper button[id^="node-"]'],
     ["traces, 500 of 900 with chart and facets", "/traces?env=production", "tbody tr"],
     ["trace, 20 000 spans", `/t/${middle}`, "[role=treegrid] [role=row]"],
@@ -80,7 +82,7 @@ async function load(path, usable) {
       };
       requestAnimationFrame(look);
     }, usable);
-    await page.goto(server.url + path);
+    await page.goto(path.startsWith("/") ? server.url + path : path);
     await page.waitForFunction(() => globalThis.usableMs !== undefined);
     return await page.evaluate(() => ({
       paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Number.NaN,
