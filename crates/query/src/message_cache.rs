@@ -27,10 +27,10 @@ const RECEIPTS_MAX: usize = 20_000;
 const STARTS_MAX: usize = 200_000;
 
 /// What was read before. One for a store, shared by all questions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MessageCache(Mutex<Kept>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
     traces: Recent<TraceId, Arc<TraceMessages>>,
     /// By block and number of the chunk in it.
@@ -107,7 +107,7 @@ impl<'a> MessageReader<'a> {
                 if read.is_trace {
                     let weight =
                         1 + read.spans.iter().map(|span| span.receipts.len()).sum::<usize>();
-                    self.cache.lock().traces.put(id, Arc::clone(&read), weight, RECEIPTS_MAX);
+                    self.cache.lock().traces.put(id, Arc::clone(&read), weight);
                 }
                 found[*at] = Some(read);
             }
@@ -124,7 +124,7 @@ impl<'a> MessageReader<'a> {
             return Ok(known);
         }
         let found = starts(chunk)?;
-        self.cache.lock().starts.put(place, Arc::clone(&found), 4 + found.len(), STARTS_MAX);
+        self.cache.lock().starts.put(place, Arc::clone(&found), 4 + found.len());
         Ok(found)
     }
 }
@@ -206,6 +206,13 @@ fn is_place(carrier: Carrier) -> bool {
     )
 }
 
+impl Default for MessageCache {
+    fn default() -> Self {
+        let (traces, starts) = (Recent::new(RECEIPTS_MAX), Recent::new(STARTS_MAX));
+        Self(Mutex::new(Kept { traces, starts }))
+    }
+}
+
 impl MessageCache {
     fn lock(&self) -> MutexGuard<'_, Kept> {
         // What it guards is whole at every step.
@@ -213,37 +220,57 @@ impl MessageCache {
     }
 }
 
-/// What was used last: when the young are many they become the old, and the old go.
+/// What was used last, each with its weight: when the young weigh too much they become the old, and
+/// the old go.
 #[derive(Debug)]
 struct Recent<K, V> {
-    young: HashMap<K, V, ahash::RandomState>,
-    old: HashMap<K, V, ahash::RandomState>,
+    young: HashMap<K, (V, usize), ahash::RandomState>,
+    old: HashMap<K, (V, usize), ahash::RandomState>,
     weight: usize,
-}
-
-impl<K, V> Default for Recent<K, V> {
-    fn default() -> Self {
-        Self { young: HashMap::default(), old: HashMap::default(), weight: 0 }
-    }
+    weight_max: usize,
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Recent<K, V> {
+    fn new(weight_max: usize) -> Self {
+        Self { young: HashMap::default(), old: HashMap::default(), weight: 0, weight_max }
+    }
+
     fn get(&mut self, key: &K) -> Option<V> {
-        if let Some(value) = self.young.get(key) {
+        if let Some((value, _)) = self.young.get(key) {
             return Some(value.clone());
         }
-        let (key, value) = self.old.remove_entry(key)?;
-        self.young.insert(key, value.clone());
+        // What is young again weighs as what is new: both count against the limit.
+        let (key, (value, weight)) = self.old.remove_entry(key)?;
+        self.put(key, value.clone(), weight);
         Some(value)
     }
 
-    fn put(&mut self, key: K, value: V, weight: usize, weight_max: usize) {
-        if self.weight + weight > weight_max {
+    fn put(&mut self, key: K, value: V, weight: usize) {
+        if self.weight + weight > self.weight_max {
             self.old = std::mem::take(&mut self.young);
             self.weight = 0;
         }
         self.old.remove(&key);
-        self.young.insert(key, value);
+        self.young.insert(key, (value, weight));
         self.weight += weight;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_stays_and_all_of_it_weighs_no_more_than_twice_the_limit() {
+        let mut recent = Recent::new(10);
+        for number in 0..1_000_u32 {
+            recent.put(number, number, 3);
+            assert_eq!(recent.get(&number), Some(number));
+            // Everything that is still there is used again and again.
+            let there = (0..=number).filter(|number| recent.get(number).is_some()).count();
+            assert!((1..=6).contains(&there), "{there} of weight 3");
+            assert!(recent.young.len() <= 3 && recent.old.len() <= 3);
+        }
+        assert_eq!(recent.get(&1_000), None);
     }
 }

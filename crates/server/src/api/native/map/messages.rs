@@ -95,7 +95,7 @@ pub(super) struct WaitBucket {
 /// How waits spread, from the bucket of the shortest to that of the longest, empty ones among them.
 fn spread(sorted: &[i64]) -> Option<Vec<WaitBucket>> {
     let (least, most) = (*sorted.first()?, *sorted.last()?);
-    // Up to nine years, beyond which the last bucket has them all.
+    // Up to a year and a half, beyond which the last bucket has them all.
     let steps = (3..17).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_i64.pow(power)));
     let bounds: Vec<i64> = steps.chain([i64::MAX]).collect();
     let first = bounds.partition_point(|bound| *bound < least);
