@@ -5,6 +5,7 @@ import { violations } from "./axe.js";
 import { sendYesterday, walkChanges } from "./changes.js";
 import { twoTraces, walkCompare } from "./compare.js";
 import { walkExplore } from "./explore.js";
+import { sendLogs, walkLogs } from "./logs.js";
 import { sendShop, sendTrace } from "./systems.js";
 
 const ENV = "env=production";
@@ -42,6 +43,7 @@ export async function sendSystems(server, options = {}) {
   const q = encodeURIComponent('service = "payments" and status = error');
   const { traces } = await server.json(`/api/v1/search?q=${q}&from=-1h&environment=production&limit=50`);
   const failing = traces.toSorted((a, b) => b.spanCount - a.spanCount)[0];
+  await sendLogs(server, failing.traceId);
   const { good } = await twoTraces(server);
   await sendYesterday(server);
   return { big, failing: failing.traceId, good };
@@ -103,6 +105,8 @@ export async function walkScreens({ page, server, step, complaints }) {
     await page.getByRole("tab", { name: "Waterfall" }).click();
     await page.keyboard.press("Escape");
   });
+
+  await walkLogs({ page, open, step, traceId: failing });
 
   await step("a trace is copied as Markdown with its finding and ids", async () => {
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);

@@ -130,6 +130,41 @@ class Clients(unittest.TestCase):
             OTEL_TRACES_EXPORTER="otlp", OTEL_LOGS_EXPORTER="none", OTEL_METRICS_EXPORTER="none")
         self.assertNotIn(token, SERVER.log())
 
+    def test_python_logs_grpc(self):
+        self.check_python_logs("grpc", SERVER.doors["otlp_grpc"])
+
+    def test_python_logs_http(self):
+        self.check_python_logs("http", f"http://{SERVER.doors['otlp_http']}/v1/logs")
+
+    def check_python_logs(self, protocol, endpoint):
+        service = f"python-logs-{protocol}"
+        sent, said = run([sys.executable, "python/logs.py", protocol, endpoint, service])
+        self.assertIsNotNone(sent, said)
+        answer = SERVER.get_json(f"/api/v1/traces/{sent['traceId']}/logs")
+        self.assertEqual(answer["total"], 3)
+        self.assertEqual([(record["severity"], record["body"]) for record in answer["records"]],
+                         [("debug", "begun"), ("warn", "low on sugar"), ("error", "gave up")])
+        for record in answer["records"]:
+            self.assertEqual((record["spanId"], record["service"], record["scope"]),
+                             (sent["span"], service, "known.logs"))
+        found = [{a["key"]: a["value"] for a in record["attributes"]} for record in answer["records"]]
+        self.assertEqual(found[1]["shelf"], 3)
+        self.assertEqual(found[2]["exception.message"], "no sugar left")
+        self.assertIn("Traceback", found[2]["exception.stacktrace"])
+
+    def test_telemetrygen_logs(self):
+        program = os.environ.get("TELEMETRYGEN") or shutil.which("telemetrygen")
+        if not program:
+            self.skipTest("no telemetrygen: Go, or its module proxy, is missing")
+        for number, (flags, door) in enumerate([(["--otlp-http"], "otlp_http"), ([], "otlp_grpc")], 1):
+            trace_id, span_id = f"{number:032x}", f"{number:016x}"
+            run([program, "logs", *flags, "--otlp-insecure", "--otlp-endpoint", SERVER.doors[door],
+                 "--logs", "20", "--rate", "0", "--service", "telemetrygen-logs", "--body", f"line {number}",
+                 "--trace-id", trace_id, "--span-id", span_id])
+            answer = SERVER.get_json(f"/api/v1/traces/{trace_id}/logs")
+            self.assertEqual(answer["total"], 20)
+            self.assertEqual({(r["body"], r["spanId"]) for r in answer["records"]}, {(f"line {number}", span_id)})
+
     def test_telemetrygen_http(self):
         self.check_telemetrygen("telemetrygen-http", "otlp_http", ["--otlp-http"])
 
@@ -152,10 +187,10 @@ class Clients(unittest.TestCase):
 
     def test_zz_nothing_got_lost_between_received_and_stored(self):
         # The name puts it last: unittest runs in alphabetical order.
-        for protocol in ("otlp_http", "otlp_grpc"):
-            counts = SERVER.span_counts(protocol)
+        for protocol, what in [(p, w) for p in ("otlp_http", "otlp_grpc") for w in ("spans", "log_records")]:
+            counts = SERVER.counts(protocol, what)
             total = counts["stored"] + counts["rejected"] + counts["dropped"]
-            self.assertEqual(counts["received"], total, f"{protocol}: {counts}")
+            self.assertEqual(counts["received"], total, f"{what} {protocol}: {counts}")
 
 
 if __name__ == "__main__":

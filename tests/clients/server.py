@@ -46,11 +46,15 @@ class Server:
 
     def span_counts(self, protocol):
         """What /metrics says of a protocol's spans: received, stored, rejected, dropped."""
+        return self.counts(protocol, "spans")
+
+    def counts(self, protocol, what):
+        """The same of `spans` or of `log_records`."""
         counts = dict.fromkeys(("received", "stored", "rejected", "dropped"), 0)
         for line in self.get("/metrics").splitlines():
             name, _, value = line.rpartition(" ")
             for word in counts:
-                if name.startswith(f"throughline_spans_{word}_total{{") and f'protocol="{protocol}"' in name:
+                if name.startswith(f"throughline_{what}_{word}_total{{") and f'protocol="{protocol}"' in name:
                     counts[word] += int(float(value))
         return counts
 

@@ -59,6 +59,12 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// Now, in nanoseconds since the epoch.
+pub(crate) fn now_unix_nano() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// Now, in milliseconds since the epoch.
 pub(crate) fn now_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

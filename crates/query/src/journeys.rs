@@ -8,8 +8,8 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use throughline_model::{
-    AttrValue, NOTE_INVOCATION, SpanBatch, SpanBatchBuilder, SpanId, SpanRef, TraceId,
-    merge_with_notes,
+    AttrValue, INVOCATION_ID, NOTE_INVOCATION, SpanBatch, SpanBatchBuilder, SpanId, SpanRef,
+    TraceId, merge_with_notes,
 };
 use throughline_store::{Snapshot, Wanted};
 use throughline_topology::stitch::{
@@ -193,8 +193,8 @@ fn noted(note: SpanRef<'_>) -> Option<&str> {
 /// The request id of the invocation that a span is.
 ///
 /// **Rule:** OpenTelemetry semantic conventions, FaaS: `faas.invocation_id`, once `faas.execution`.
-fn invocation(span: SpanRef<'_>) -> Option<&str> {
-    ["faas.invocation_id", "faas.execution"].into_iter().find_map(|key| match span.attribute(key) {
+pub(crate) fn invocation(span: SpanRef<'_>) -> Option<&str> {
+    [INVOCATION_ID, "faas.execution"].into_iter().find_map(|key| match span.attribute(key) {
         Some(AttrValue::Str(id)) => Some(id),
         _ => None,
     })

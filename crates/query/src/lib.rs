@@ -17,6 +17,7 @@ mod guesses;
 mod journey_search;
 mod journeys;
 mod links;
+mod logs;
 mod message_cache;
 mod native;
 mod newest;
@@ -50,6 +51,7 @@ pub use journey_search::{
 };
 pub use journeys::{Stored, journey, note_ids};
 pub use links::{BACK_LINKS_MAX, BackLink, LINKS_MAX, LinkTo, Links, links};
+pub use logs::{LOGS_MAX, TraceLogs, logs};
 pub use message_cache::MessageCache;
 pub use native::parse;
 pub use parts::{PARTS_MAX, Part, parts};

@@ -17,10 +17,18 @@ use crate::rejected::RejectedRing;
 use crate::segments::Segments;
 use crate::{Addresses, ServerConfig};
 
+/// What a server keeps.
+pub(crate) struct Stores {
+    pub(crate) spans: Arc<Store>,
+    pub(crate) logs: Arc<Store>,
+}
+
 /// The shared state of one server.
 pub(crate) struct App {
     pub(crate) config: ServerConfig,
     pub(crate) store: Arc<Store>,
+    /// Log records.
+    pub(crate) logs: Arc<Store>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) rejected: Arc<RejectedRing>,
     pub(crate) pipeline: Arc<Pipeline>,
@@ -38,13 +46,13 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(config: ServerConfig, store: Store, xray: XrayState) -> Self {
-        let store = Arc::new(store);
+    pub(crate) fn new(config: ServerConfig, stores: Stores, xray: XrayState) -> Self {
+        let Stores { spans: store, logs } = stores;
         let metrics = Arc::<Metrics>::default();
         let rejected = Arc::<RejectedRing>::default();
         let limits = &config.limits;
         let pipeline = Arc::new(Pipeline::new(
-            Arc::clone(&store),
+            Stores { spans: Arc::clone(&store), logs: Arc::clone(&logs) },
             Arc::clone(&metrics),
             Arc::clone(&rejected),
             limits.inflated_size_bytes_max,
@@ -63,6 +71,7 @@ impl App {
             messages: Arc::default(),
             config,
             store,
+            logs,
             metrics,
             rejected,
             pipeline,
@@ -82,7 +91,9 @@ impl App {
         if self.addresses.get().is_none() {
             return Err("starting: not every door is open yet".to_owned());
         }
-        self.store.is_healthy().map_err(|reason| format!("the store is not healthy: {reason}"))
+        let unhealthy = |what| move |reason| format!("the store{what} is not healthy: {reason}");
+        self.store.is_healthy().map_err(unhealthy(""))?;
+        self.logs.is_healthy().map_err(unhealthy(" of log records"))
     }
 
     /// How long and how large a request's body may be.
@@ -99,6 +110,7 @@ impl App {
     pub(crate) fn render_metrics(&self) -> String {
         self.metrics.render(&Surroundings {
             store: self.store.stats(),
+            logs: self.logs.stats(),
             store_healthy: self.store.is_healthy().is_ok(),
             intake_bytes: self.intake.taken_bytes(),
             started_unix_nano: self.started_unix_nano,

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use throughline_store::StoreStats;
+use throughline_wire::otlp::Signal;
 
 /// One family of numbers: its name with the unit last, its kind and what it means.
 #[derive(Debug)]
@@ -47,6 +48,16 @@ families! {
         "Good spans that we could not take now; the sender was told to try again.";
     SPAN_WARNINGS = "throughline_span_warnings_total" counter "warnings" ["protocol", "warning"]
         "Doubtful things about spans that were kept all the same.";
+    LOGS_RECEIVED = "throughline_log_records_received_total" counter "records" ["protocol"]
+        "Log records that arrived in a body we could read.";
+    LOGS_STORED = "throughline_log_records_stored_total" counter "records" ["protocol"]
+        "Log records that are on disk and were acknowledged.";
+    LOGS_REJECTED = "throughline_log_records_rejected_total" counter "records" ["protocol", "reason"]
+        "Log records that we could not keep because of what they were, such as those of no trace.";
+    LOGS_DROPPED = "throughline_log_records_dropped_total" counter "records" ["protocol", "reason"]
+        "Good log records that we could not take now; the sender was told to try again.";
+    LOG_WARNINGS = "throughline_log_record_warnings_total" counter "warnings" ["protocol", "warning"]
+        "Doubtful things about log records that were kept all the same.";
     REQUESTS_REFUSED = "throughline_requests_refused_total" counter "requests" ["protocol", "reason"]
         "Export requests that were refused whole, before any span was seen.";
     KERNEL_DROPS = "throughline_udp_kernel_drops_total" counter "datagrams" ["protocol"]
@@ -71,6 +82,10 @@ families! {
         "Spans held in memory and in the log, not yet in a block.";
     STORE_MESSAGE_INDEX_BYTES = "throughline_store_message_index_bytes" gauge "bytes" []
         "Bytes of memory that the index of messages takes, of those that no block holds yet.";
+    STORE_LOGS = "throughline_store_log_records" gauge "records" []
+        "Log records held.";
+    STORE_LOGS_BYTES = "throughline_store_log_records_bytes" gauge "bytes" []
+        "Bytes on disk of log records, with all sidecars.";
     STORE_BLOCKS = "throughline_store_blocks" gauge "blocks" []
         "Blocks on disk.";
     STORE_BYTES = "throughline_store_bytes" gauge "bytes" []
@@ -156,7 +171,6 @@ impl DoorName {
 struct ProtocolCounters {
     received: AtomicU64,
     stored: AtomicU64,
-    body_bytes: AtomicU64,
 }
 
 /// The counters of one door.
@@ -177,15 +191,67 @@ impl Default for DoorCounters {
 
 type ByReason = Mutex<BTreeMap<(Protocol, &'static str), u64>>;
 
-/// All counters of the server.
+/// What became of spans, or of log records.
 #[derive(Debug, Default)]
-pub struct Metrics {
+pub struct Taken {
     protocols: [ProtocolCounters; Protocol::ALL.len()],
     // Rejections are rare, and their reasons are `wire`'s, so these may lock.
     rejected: ByReason,
     dropped: ByReason,
-    refused: ByReason,
     warnings: ByReason,
+}
+
+impl Taken {
+    /// So many arrived in a readable body.
+    pub fn received(&self, protocol: Protocol, count: u64) {
+        self.protocols[protocol as usize].received.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// So many are on disk.
+    pub fn stored(&self, protocol: Protocol, count: u64) {
+        self.protocols[protocol as usize].stored.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// So many were kept although doubtful.
+    pub fn warned(&self, protocol: Protocol, warning: &'static str, count: u64) {
+        add(&self.warnings, protocol, warning, count);
+    }
+
+    /// So many could not be kept because of what they were.
+    pub fn rejected(&self, protocol: Protocol, reason: &'static str, count: u64) {
+        add(&self.rejected, protocol, reason, count);
+    }
+
+    /// So many good ones could not be taken now.
+    pub fn dropped(&self, protocol: Protocol, reason: &'static str, count: u64) {
+        add(&self.dropped, protocol, reason, count);
+    }
+
+    fn render(&self, page: &mut Page, families: [&Family; 5]) {
+        let [received, stored, rejected, dropped, warnings] = families;
+        for (family, value) in [
+            (received, (|p| &p.received) as fn(&ProtocolCounters) -> &AtomicU64),
+            (stored, |p| &p.stored),
+        ] {
+            page.family(family);
+            for protocol in Protocol::ALL {
+                let value = value(&self.protocols[protocol as usize]).load(Ordering::Relaxed);
+                page.value(family, &[protocol.word()], value as f64);
+            }
+        }
+        page.by_reason(rejected, &self.rejected);
+        page.by_reason(dropped, &self.dropped);
+        page.by_reason(warnings, &self.warnings);
+    }
+}
+
+/// All counters of the server.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    spans: Taken,
+    logs: Taken,
+    body_bytes: [AtomicU64; Protocol::ALL.len()],
+    refused: ByReason,
     doors: [DoorCounters; DoorName::ALL.len()],
     grpc_codes: [AtomicU64; 17],
     kernel_drops: AtomicU64,
@@ -193,34 +259,22 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Spans arrived in a readable body.
-    pub fn received(&self, protocol: Protocol, spans: u64) {
-        self.protocols[protocol as usize].received.fetch_add(spans, Ordering::Relaxed);
+    /// What became of spans, or of log records.
+    pub fn of(&self, signal: Signal) -> &Taken {
+        match signal {
+            Signal::Traces => &self.spans,
+            Signal::Logs => &self.logs,
+        }
     }
 
-    /// Spans are on disk.
-    pub fn stored(&self, protocol: Protocol, spans: u64) {
-        self.protocols[protocol as usize].stored.fetch_add(spans, Ordering::Relaxed);
-    }
-
-    /// Spans were kept although doubtful.
-    pub fn warned(&self, protocol: Protocol, warning: &'static str, count: u64) {
-        add(&self.warnings, protocol, warning, count);
+    /// What became of spans.
+    pub fn spans(&self) -> &Taken {
+        &self.spans
     }
 
     /// A body of this size was read.
     pub fn body_bytes(&self, protocol: Protocol, bytes: u64) {
-        self.protocols[protocol as usize].body_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Spans could not be kept because of what they were.
-    pub fn rejected(&self, protocol: Protocol, reason: &'static str, spans: u64) {
-        add(&self.rejected, protocol, reason, spans);
-    }
-
-    /// Good spans could not be taken now.
-    pub fn dropped(&self, protocol: Protocol, reason: &'static str, spans: u64) {
-        add(&self.dropped, protocol, reason, spans);
+        self.body_bytes[protocol as usize].fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// A whole export request was refused.
@@ -265,38 +319,27 @@ impl Metrics {
 
     /// Spans received over all protocols.
     pub fn received_spans(&self) -> u64 {
-        self.protocols.iter().map(|p| p.received.load(Ordering::Relaxed)).sum()
+        self.spans.protocols.iter().map(|p| p.received.load(Ordering::Relaxed)).sum()
     }
 
     /// Spans rejected over all protocols.
     pub fn rejected_spans(&self) -> u64 {
-        locked(&self.rejected).values().sum()
+        locked(&self.spans.rejected).values().sum()
     }
 
     /// The text of `/metrics`.
     pub fn render(&self, now: &Surroundings) -> String {
         let mut page = Page(String::with_capacity(8 << 10));
-        for (family, value) in [
-            (&SPANS_RECEIVED, (|p| &p.received) as fn(&ProtocolCounters) -> &AtomicU64),
-            (&SPANS_STORED, |p| &p.stored),
-            (&BODY_BYTES, |p| &p.body_bytes),
-        ] {
-            page.family(family);
-            for protocol in Protocol::ALL {
-                let value = value(&self.protocols[protocol as usize]).load(Ordering::Relaxed);
-                page.value(family, &[protocol.word()], value as f64);
-            }
-        }
-        for (family, counts) in [
-            (&SPANS_REJECTED, &self.rejected),
-            (&SPANS_DROPPED, &self.dropped),
-            (&REQUESTS_REFUSED, &self.refused),
-            (&SPAN_WARNINGS, &self.warnings),
-        ] {
-            page.family(family);
-            for ((protocol, reason), count) in locked(counts).iter() {
-                page.value(family, &[protocol.word(), reason], *count as f64);
-            }
+        let families =
+            [&SPANS_RECEIVED, &SPANS_STORED, &SPANS_REJECTED, &SPANS_DROPPED, &SPAN_WARNINGS];
+        self.spans.render(&mut page, families);
+        let families = [&LOGS_RECEIVED, &LOGS_STORED, &LOGS_REJECTED, &LOGS_DROPPED, &LOG_WARNINGS];
+        self.logs.render(&mut page, families);
+        page.by_reason(&REQUESTS_REFUSED, &self.refused);
+        page.family(&BODY_BYTES);
+        for protocol in Protocol::ALL {
+            let bytes = self.body_bytes[protocol as usize].load(Ordering::Relaxed);
+            page.value(&BODY_BYTES, &[protocol.word()], bytes as f64);
         }
         page.family(&KERNEL_DROPS);
         page.value(&KERNEL_DROPS, &[Protocol::XrayUdp.word()], self.kernel_drops() as f64);
@@ -334,8 +377,10 @@ impl Metrics {
 /// What `/metrics` shows besides the counters.
 #[derive(Debug)]
 pub struct Surroundings {
-    /// Numbers of the store.
+    /// Numbers of the store of spans.
     pub store: StoreStats,
+    /// Numbers of the store of log records.
+    pub logs: StoreStats,
     /// Whether the store takes spans.
     pub store_healthy: bool,
     /// Bytes of bodies that wait for their acknowledgement.
@@ -351,6 +396,8 @@ fn render_store(page: &mut Page, now: &Surroundings) {
     page.single(&STORE_TRACES, store.traces as f64);
     page.single(&STORE_MEMTABLE_SPANS, store.memtable_spans as f64);
     page.single(&STORE_MESSAGE_INDEX_BYTES, store.message_index_bytes as f64);
+    page.single(&STORE_LOGS, now.logs.spans as f64);
+    page.single(&STORE_LOGS_BYTES, now.logs.bytes_on_disk as f64);
     page.single(&STORE_BLOCKS, store.blocks as f64);
     page.single(&STORE_BYTES, store.bytes_on_disk as f64);
     page.single(&STORE_LOG_BYTES, store.log_bytes as f64);
@@ -382,6 +429,13 @@ impl Page {
         let _ = write!(self.0, "# HELP {name} {meaning}\n# TYPE {name} {kind}\n");
     }
 
+    fn by_reason(&mut self, family: &Family, counts: &ByReason) {
+        self.family(family);
+        for ((protocol, reason), count) in locked(counts).iter() {
+            self.value(family, &[protocol.word(), reason], *count as f64);
+        }
+    }
+
     fn single(&mut self, family: &Family, value: f64) {
         self.family(family);
         self.value(family, &[], value);
@@ -406,6 +460,7 @@ mod tests {
     fn text(metrics: &Metrics) -> String {
         metrics.render(&Surroundings {
             store: StoreStats::default(),
+            logs: StoreStats::default(),
             store_healthy: true,
             intake_bytes: 0,
             started_unix_nano: 1_500_000_000,
@@ -415,14 +470,16 @@ mod tests {
     #[test]
     fn counters_show_with_their_labels() {
         let metrics = Metrics::default();
-        metrics.received(Protocol::OtlpGrpc, 7);
-        metrics.rejected(Protocol::OtlpGrpc, "zero_trace_id", 2);
+        metrics.spans().received(Protocol::OtlpGrpc, 7);
+        metrics.spans().rejected(Protocol::OtlpGrpc, "zero_trace_id", 2);
+        metrics.of(Signal::Logs).stored(Protocol::OtlpHttp, 3);
         metrics.answered(DoorName::OtlpHttp, 415);
         let text = text(&metrics);
         for line in [
             "throughline_spans_received_total{protocol=\"otlp_grpc\"} 7",
             "throughline_spans_received_total{protocol=\"otlp_http\"} 0",
             "throughline_spans_rejected_total{protocol=\"otlp_grpc\",reason=\"zero_trace_id\"} 2",
+            "throughline_log_records_stored_total{protocol=\"otlp_http\"} 3",
             "throughline_http_requests_total{door=\"otlp_http\",status=\"415\"} 1",
             "throughline_start_time_seconds 1.5",
         ] {

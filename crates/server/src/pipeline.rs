@@ -15,10 +15,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use throughline_model::SpanBatchBuilder;
-use throughline_store::{AppendError, Store};
-use throughline_wire::{Decoded, otlp};
+use throughline_store::AppendError;
+use throughline_wire::otlp::{self, Signal};
+use throughline_wire::{DecodeError, Decoded};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::app::Stores;
 use crate::clock::now_unix_nano;
 use crate::doors::body::{BodyError, RawBody, inflate};
 use crate::metrics::{Metrics, Protocol};
@@ -46,6 +48,8 @@ pub enum Encoding {
 pub struct ExportRequest {
     /// The door it came by.
     pub protocol: Protocol,
+    /// What it carries.
+    pub signal: Signal,
     /// How it is written.
     pub encoding: Encoding,
     /// Its body as sent.
@@ -55,7 +59,7 @@ pub struct ExportRequest {
 /// What to tell the sender of spans that are on disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
-    /// Spans that were not kept.
+    /// Spans or records that were not kept.
     pub rejected: u64,
     /// Why; or a warning when nothing was rejected; or empty.
     pub message: String,
@@ -74,13 +78,13 @@ pub enum TakeInError {
     #[error("the store is busy, try again")]
     Busy,
     /// The store could not write. The world's fault: the sender may come back.
-    #[error("the spans could not be stored, try again")]
+    #[error("what was sent could not be stored, try again")]
     NotStored,
 }
 
 /// Takes export requests in. One for the whole server.
 pub struct Pipeline {
-    store: Arc<Store>,
+    stores: Stores,
     metrics: Arc<Metrics>,
     rejected: Arc<RejectedRing>,
     builders: Mutex<Vec<SpanBatchBuilder>>,
@@ -92,16 +96,16 @@ pub struct Pipeline {
 type Stored = oneshot::Receiver<Result<(), AppendError>>;
 
 impl Pipeline {
-    /// A pipeline into `store`.
-    pub fn new(
-        store: Arc<Store>,
+    /// A pipeline into `stores`.
+    pub(crate) fn new(
+        stores: Stores,
         metrics: Arc<Metrics>,
         rejected: Arc<RejectedRing>,
         inflated_size_bytes_max: usize,
     ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            store,
+            stores,
             metrics,
             rejected,
             builders: Mutex::default(),
@@ -126,7 +130,7 @@ impl Pipeline {
             Some(body) => {
                 let started = body
                     .map_err(TakeInError::Body)
-                    .and_then(|body| self.decode_and_append(protocol, request.encoding, &body));
+                    .and_then(|body| self.decode_and_append(&request, &body));
                 (started, request.body.share)
             }
             None => self.take_in_large(request).await,
@@ -152,7 +156,7 @@ impl Pipeline {
             let _turn = turn;
             let started = inflate(&mut request.body, this.inflated_size_bytes_max)
                 .map_err(TakeInError::Body)
-                .and_then(|body| this.decode_and_append(request.protocol, request.encoding, &body));
+                .and_then(|body| this.decode_and_append(&request, &body));
             (started, request.body.share)
         });
         match work.await {
@@ -165,29 +169,30 @@ impl Pipeline {
     /// Steps 2 to 4. Never waits.
     fn decode_and_append(
         &self,
-        protocol: Protocol,
-        encoding: Encoding,
+        request: &ExportRequest,
         body: &Bytes,
     ) -> Result<(Accepted, Option<Stored>), TakeInError> {
+        let ExportRequest { protocol, signal, encoding, .. } = *request;
         let mut builder = self.builder();
-        let decoded = match encoding {
-            Encoding::Protobuf => otlp::decode_protobuf(body, &mut builder),
-            Encoding::Json => otlp::decode_json(body, &mut builder),
-        };
+        let decoded = decode(signal, encoding, body, &mut builder);
         self.keep_builder(builder);
         let decoded = decoded.map_err(|err| TakeInError::Undecodable(err.to_string()))?;
 
-        let accepted = self.count(protocol, &decoded);
+        let accepted = self.count(protocol, signal, &decoded);
         if decoded.batch.is_empty() {
             return Ok((accepted, None));
         }
-        let spans = decoded.batch.len() as u64;
+        let rows = decoded.batch.len() as u64;
         let metrics = Arc::clone(&self.metrics);
         let (tell, stored) = oneshot::channel();
-        self.store.append(decoded.batch, move |result| {
+        let store = match signal {
+            Signal::Traces => &self.stores.spans,
+            Signal::Logs => &self.stores.logs,
+        };
+        store.append(decoded.batch, move |result| {
             match &result {
-                Ok(()) => metrics.stored(protocol, spans),
-                Err(err) => metrics.dropped(protocol, dropped_word(err), spans),
+                Ok(()) => metrics.of(signal).stored(protocol, rows),
+                Err(err) => metrics.of(signal).dropped(protocol, dropped_word(err), rows),
             }
             // The client may have gone; its spans are stored all the same.
             let _ = tell.send(result);
@@ -196,18 +201,19 @@ impl Pipeline {
     }
 
     /// Counts what was decoded and says what to tell the sender.
-    fn count(&self, protocol: Protocol, decoded: &Decoded) -> Accepted {
+    fn count(&self, protocol: Protocol, signal: Signal, decoded: &Decoded) -> Accepted {
         let rejected = decoded.rejected.total();
-        self.metrics.received(protocol, decoded.batch.len() as u64 + rejected);
+        let counted = self.metrics.of(signal);
+        counted.received(protocol, decoded.batch.len() as u64 + rejected);
         for (reason, count) in decoded.rejected.counts() {
             let first = decoded.rejected.details().iter().find(|r| r.reason == reason);
             let detail = first.map(|r| r.detail.clone()).unwrap_or_default();
-            self.metrics.rejected(protocol, reason.word(), count);
+            counted.rejected(protocol, reason.word(), count);
             self.remember(protocol, reason.word(), count, detail);
         }
         let mut message = decoded.rejected.to_string();
         for (warning, count) in decoded.warnings.counts() {
-            self.metrics.warned(protocol, warning.word(), count);
+            counted.warned(protocol, warning.word(), count);
             let separator = if message.is_empty() { "kept, but doubtful: " } else { ", " };
             let _ = write!(message, "{separator}{count} {}", warning.word());
         }
@@ -253,6 +259,22 @@ impl Pipeline {
         if kept.len() < BUILDERS_KEPT_MAX {
             kept.push(builder);
         }
+    }
+}
+
+fn decode(
+    signal: Signal,
+    encoding: Encoding,
+    body: &[u8],
+    builder: &mut SpanBatchBuilder,
+) -> Result<Decoded, DecodeError> {
+    match (signal, encoding) {
+        (Signal::Traces, Encoding::Protobuf) => otlp::decode_protobuf(body, builder),
+        (Signal::Traces, Encoding::Json) => otlp::decode_json(body, builder),
+        (Signal::Logs, Encoding::Protobuf) => {
+            otlp::decode_logs_protobuf(body, builder, now_unix_nano())
+        }
+        (Signal::Logs, Encoding::Json) => otlp::decode_logs_json(body, builder, now_unix_nano()),
     }
 }
 

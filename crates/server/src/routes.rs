@@ -155,7 +155,7 @@ async fn no_such_door(request: Request) -> Response {
     if otlp_grpc::is_grpc(request.headers()) {
         return otlp_grpc::unimplemented();
     }
-    let message = "this port only takes spans: POST /v1/traces; the page is on the main port";
+    let message = "this port only takes POST /v1/traces and /v1/logs; the page is on the main port";
     ApiError::new(StatusCode::NOT_FOUND, message).into_response()
 }
 
@@ -164,6 +164,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::app::Stores;
 
     #[tokio::test]
     async fn a_panic_is_an_answer_and_is_counted() {
@@ -174,7 +175,10 @@ mod tests {
         let config = crate::ServerConfig::on_free_ports(directory.path().to_owned());
         let options = throughline_store::StoreOptions::new(directory.path());
         let xray = xray::XrayState::open(directory.path()).unwrap();
-        let app = App::new(config, throughline_store::Store::open(options).unwrap(), xray);
+        let mut logs = options.clone();
+        logs.directory.push("log-records");
+        let open = |options| Arc::new(throughline_store::Store::open(options).unwrap());
+        let app = App::new(config, Stores { spans: open(options), logs: open(logs) }, xray);
         let app = Arc::new(app);
         let router = wrap(Router::new().route("/broken", get(broken)), DoorName::Http, &app);
         let request = Request::get("/broken").body(axum::body::Body::empty()).unwrap();

@@ -42,14 +42,14 @@ impl Segments {
         builder: &mut SpanBatchBuilder,
     ) -> Vec<RejectedDocument> {
         let outcome = xray::decode(document, &self.options, builder);
-        self.metrics.received(protocol, outcome.spans + outcome.rejected_spans());
+        self.metrics.spans().received(protocol, outcome.spans + outcome.rejected_spans());
         for rejected in &outcome.rejected {
             let reason = reason(rejected.code);
-            self.metrics.rejected(protocol, reason, rejected.spans);
+            self.metrics.spans().rejected(protocol, reason, rejected.spans);
             self.remember(protocol, reason, rejected, document);
         }
         for doubt in &outcome.doubts {
-            self.metrics.warned(protocol, reason(doubt.code), 1);
+            self.metrics.spans().warned(protocol, reason(doubt.code), 1);
         }
         outcome.rejected
     }
@@ -64,8 +64,8 @@ impl Segments {
     ) -> RejectedDocument {
         let rejected =
             RejectedDocument { id: None, code: Code::InvalidSegment, reason: detail, spans: 1 };
-        self.metrics.received(protocol, 1);
-        self.metrics.rejected(protocol, reason, 1);
+        self.metrics.spans().received(protocol, 1);
+        self.metrics.spans().rejected(protocol, reason, 1);
         self.remember(protocol, reason, &rejected, document);
         rejected
     }
@@ -103,9 +103,9 @@ impl Segments {
         let metrics = Arc::clone(&self.metrics);
         self.store.append(batch, move |result| {
             match &result {
-                Ok(()) => metrics.stored(protocol, spans),
+                Ok(()) => metrics.spans().stored(protocol, spans),
                 Err(AppendError::Busy) => {}
-                Err(err) => metrics.dropped(protocol, dropped_word(err), spans),
+                Err(err) => metrics.spans().dropped(protocol, dropped_word(err), spans),
             }
             done(result);
         });
@@ -113,7 +113,7 @@ impl Segments {
 
     /// Counts spans that a busy store did not take.
     pub(crate) fn lost(&self, protocol: Protocol, spans: u64) {
-        self.metrics.dropped(protocol, dropped_word(&AppendError::Busy), spans);
+        self.metrics.spans().dropped(protocol, dropped_word(&AppendError::Busy), spans);
     }
 
     /// Counts the bytes of a datagram or a request.

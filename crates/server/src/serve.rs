@@ -13,11 +13,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::xray::{OpenSettingsError, XrayState};
-use crate::app::App;
+use crate::app::{App, Stores};
 use crate::config::{DoorAddress, ServerConfig};
 use crate::doors::xray_udp;
 use crate::metrics::DoorName;
 use crate::{listener, routes};
+
+/// Where log records are kept, in the data directory.
+const LOGS_DIRECTORY: &str = "log-records";
+/// Log records have a quarter of what spans have: of memory, and beside them of the disk.
+const LOGS_SHARE: usize = 4;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +96,7 @@ pub async fn serve(config: ServerConfig) -> Result<Running, StartError> {
     let otlp_http = bind(DoorName::OtlpHttp, config.otlp_http).await?;
     let otlp_grpc = bind(DoorName::OtlpGrpc, config.otlp_grpc).await?;
     let (xray, xray_udp) = bind_xray(config.xray).await?.unzip();
-    let store = open_store(&config).await?;
+    let stores = open_stores(&config).await?;
     // The store holds the directory's lock by now.
     let xray_state = XrayState::open(&config.data_directory)?;
 
@@ -103,7 +108,7 @@ pub async fn serve(config: ServerConfig) -> Result<Running, StartError> {
         xray: address(&xray),
     };
     let limits = config.limits.clone();
-    let app = Arc::new(App::new(config, store, xray_state));
+    let app = Arc::new(App::new(config, stores, xray_state));
     let stop = CancellationToken::new();
     let datagrams = match xray_udp {
         Some(socket) => {
@@ -162,12 +167,22 @@ async fn bind_xray(address: DoorAddress) -> Result<Option<(TcpListener, UdpSocke
     }
 }
 
-async fn open_store(config: &ServerConfig) -> Result<Store, StartError> {
+/// Spans, and beside them log records in a store of the same make: ADR-0012.
+async fn open_stores(config: &ServerConfig) -> Result<Stores, StartError> {
     let directory = config.data_directory.clone();
-    let mut options = StoreOptions::new(&directory);
-    options.retention_ms = config.retention.map(milliseconds);
-    options.retention_bytes = config.retention_size_bytes_max;
-    let opened = tokio::task::spawn_blocking(move || Store::open(options)).await;
+    let mut spans = StoreOptions::new(&directory);
+    spans.retention_ms = config.retention.map(milliseconds);
+    spans.retention_bytes = config.retention_size_bytes_max;
+    let mut logs = StoreOptions { directory: directory.join(LOGS_DIRECTORY), ..spans.clone() };
+    logs.holds_spans = false;
+    logs.memtable_bytes_max /= LOGS_SHARE;
+    logs.retention_bytes = spans.retention_bytes.map(|max| max / LOGS_SHARE as u64);
+    let open = move || -> Result<Stores, OpenError> {
+        // The first one takes the directory's lock.
+        let spans = Store::open(spans)?;
+        Ok(Stores { spans: Arc::new(spans), logs: Arc::new(Store::open(logs)?) })
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
     Ok(opened.map_err(|_| StartError::StorePanicked { directory })??)
 }
 
@@ -194,7 +209,11 @@ impl Running {
             }
         }
         let app = Arc::clone(&self.app);
-        let closed = tokio::task::spawn_blocking(move || app.store.close()).await;
+        let closed = tokio::task::spawn_blocking(move || {
+            app.store.close();
+            app.logs.close();
+        })
+        .await;
         if closed.is_err() {
             tracing::error!("the store panicked while closing");
         }

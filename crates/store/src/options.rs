@@ -21,6 +21,9 @@ pub struct StoreOptions {
     pub compact_blocks: usize,
     /// A compacted block has at most this many bytes.
     pub compact_bytes_max: u64,
+    /// Whether rows are spans: then the service map and the index of messages are kept up. Log
+    /// records are read by trace only.
+    pub holds_spans: bool,
     /// The clock, nanoseconds since the epoch; a parameter so that tests own it.
     pub now_unix_nano: fn() -> i64,
 }
@@ -37,6 +40,7 @@ impl StoreOptions {
             queue_max: 1_024,
             compact_blocks: 8,
             compact_bytes_max: 128 << 20,
+            holds_spans: true,
             now_unix_nano: || {
                 let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
                 i64::try_from(since.unwrap_or_default().as_nanos()).unwrap_or(i64::MAX)

@@ -122,8 +122,10 @@ impl Store {
                 tracing::warn!(number, bytes, "cut the torn tail of a log segment");
             }
             for batch in segment.batches {
-                linker.observe_into(&mut lock(&active.map), &[&batch]);
-                lock(&active.messages).add(&batch);
+                if options.holds_spans {
+                    linker.observe_into(&mut lock(&active.map), &[&batch]);
+                    lock(&active.messages).add(&batch);
+                }
                 active.push(Arc::new(batch));
             }
         }

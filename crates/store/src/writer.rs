@@ -128,8 +128,11 @@ impl Writer {
         let batches: Vec<&SpanBatch> = group.iter().map(|pending| &*pending.batch).collect();
         let (map, messages) =
             self.shared.read(|state| (state.active.map.clone(), state.active.messages.clone()));
-        self.linker.observe_into(&mut lock(&map), &batches);
-        let notes: u64 = batches.iter().map(|batch| lock(&messages).add(batch)).sum();
+        let mut notes = 0;
+        if self.shared.options.holds_spans {
+            self.linker.observe_into(&mut lock(&map), &batches);
+            notes = batches.iter().map(|batch| lock(&messages).add(batch)).sum();
+        }
         self.shared.write(|state| {
             state.notes += notes;
             for pending in group {

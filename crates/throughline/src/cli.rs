@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Serve(Box<ServeFlags>),
     /// Show one trace as a waterfall.
     Trace(TraceCommand),
+    /// Show what programs wrote down while they worked for a trace.
+    Logs(TraceCommand),
     /// Say why traces are cut in two, and which line to change.
     Doctor(MapCommand),
     /// Show what a trace came from and led to, over all traces that its messages join.

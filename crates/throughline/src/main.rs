@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Serve(flags) => serve::run(&flags),
         Command::Config(command) => commands::config::run(&command),
         Command::Trace(command) => commands::trace::run(&command),
+        Command::Logs(command) => commands::logs::run(&command),
         Command::Doctor(command) => commands::doctor::run(&command),
         Command::Journey(command) => commands::journey::run(&command),
         Command::Join(command) => commands::join::run(&command),

@@ -1,5 +1,6 @@
 //! What a decoder gives back: the spans it read, those it rejected, and what it noticed.
 //!
+//! Log records are rows like spans, and counted and rejected in the same words.
 //! A body can hold millions of bad spans, so both lists count without limit but keep few words.
 
 use std::fmt;
@@ -25,11 +26,11 @@ pub struct Decoded {
 #[expect(missing_docs, reason = "the message of a plain variant says it all")]
 pub enum DecodeError {
     /// Not a protobuf message of the expected kind.
-    #[error("expected a protobuf ExportTraceServiceRequest, but at byte {at} {what}")]
-    Protobuf { at: usize, what: &'static str },
+    #[error("expected a protobuf {request}, but at byte {at} {what}")]
+    Protobuf { request: &'static str, at: usize, what: &'static str },
     /// Not a JSON text of the expected shape.
-    #[error("expected a JSON ExportTraceServiceRequest, but {0}")]
-    Json(serde_json::Error),
+    #[error("expected a JSON {request}, but {source}")]
+    Json { request: &'static str, source: serde_json::Error },
     /// More bytes than the offsets of one batch can hold; the door should have refused it before.
     #[error("expected at most {max} bytes in one request, got {found}")]
     TooLarge { found: usize, max: usize },

@@ -24,6 +24,7 @@ import type {
   SpanDetail,
   Status,
   TraceLinks,
+  TraceLogs,
   TraceView,
   ValueCount,
 } from "./types";
@@ -153,6 +154,11 @@ export async function keepPlaces(
 /** Where the spans of a trace point to, and which spans of other traces point to it. */
 export async function traceLinks(id: TraceId, signal: AbortSignal): Promise<TraceLinks> {
   return unwrap(await client.GET("/traces/{id}/links", { params: { path: { id } }, signal }));
+}
+
+/** What programs wrote down while they worked for a trace, by time. */
+export async function traceLogs(id: TraceId, signal: AbortSignal): Promise<TraceLogs> {
+  return unwrap(await client.GET("/traces/{id}/logs", { params: { path: { id } }, signal }));
 }
 
 export async function traceView(id: TraceId, signal: AbortSignal): Promise<TraceView> {

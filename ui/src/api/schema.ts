@@ -71,6 +71,7 @@ export interface paths {
   };
   "/traces/{id}": NoPath & { get: Get<never, { id: string }, Schemas["OtlpTrace"]> };
   "/traces/{id}/links": NoPath & { get: Get<never, { id: string }, Schemas["TraceLinks"]> };
+  "/traces/{id}/logs": NoPath & { get: Get<never, { id: string }, Schemas["TraceLogs"]> };
   "/traces/{id}/view": NoPath & { get: Get<never, { id: string }, Schemas["TraceView"]> };
   "/traces/{id}/spans/{spanId}": NoPath & {
     get: Get<never, { id: string; spanId: string }, Schemas["SpanDetail"]>;
@@ -454,6 +455,19 @@ export interface components {
       droppedAttributes: number;
       droppedEvents: number;
       droppedLinks: number;
+    };
+    TraceLogs: { records: Schemas["LogRecord"][]; total: number };
+    LogRecord: {
+      timeUnixNano: string;
+      spanId: string;
+      service: string;
+      severity: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "unspecified";
+      severityNumber: number;
+      severityText: string;
+      eventName: string;
+      body: unknown;
+      attributes: Schemas["Attribute"][];
+      scope: string;
     };
     Attribute: {
       key: string;

@@ -426,6 +426,8 @@ const EN = {
   "span.only": "Only this subtree",
   "span.only.title": "Show this span and what is beneath it alone (o, or Shift and a click)",
   "span.backLinks": "Linked from",
+  "span.logs": "Logs",
+  "span.logs.all": "All {n} among the logs of the trace",
 
   "spans.by": "A line for each",
   "spans.by.operation": "By operation",
@@ -443,14 +445,17 @@ const EN = {
   "spans.start": "Starts",
   "spans.duration": "Duration",
 
-  "logs.none": "No span of this trace has an event.",
-  "logs.noneFound": "No event matches what is searched for.",
+  "logs.none":
+    "No span of this trace has an event, and no log record of it was sent. Logs come by OTLP to the same address: POST /v1/logs.",
+  "logs.noneFound": "No event or log record matches what is searched for.",
+  "logs.cut": "The first records are shown; {n} more are held.",
+  "logs.noSpan": "no span of it is held",
   "logs.large":
     "The trace is too large to fetch every text at once. Choose an event to read it beside.",
   "logs.time": "Time",
   "logs.offset": "Offset",
   "logs.span": "Span",
-  "logs.event": "Event",
+  "logs.event": "What was said",
 
   "service.onMap": "Show on the map",
   "service.none": "No span of this service arrived in this range.",

@@ -2,8 +2,8 @@
  * What is shown of one trace: which rows are open, selected and found. What a link must say lives in
  * the URL; only folding lives here.
  */
-import { traceOtlp } from "../api/client";
-import type { TraceView } from "../api/types";
+import { traceLogs, traceOtlp } from "../api/client";
+import type { LogRecord, TraceLogs, TraceView } from "../api/types";
 import type { TraceId } from "../model/ids";
 import { Load } from "../shared/load.svelte";
 import { router } from "../shared/router.svelte";
@@ -57,6 +57,11 @@ export class TraceState {
   /** Attributes, events and links of all spans: asked for once something needs them. */
   readonly whole: Load<Whole>;
   readonly isWholeKept: boolean;
+  /** Log records: asked for by their view, or once a span is shown and nothing waits any more. */
+  readonly logs: Load<TraceLogs>;
+  wantsLogs = $state(false);
+  /** The record that was chosen last: it is open beside its span. */
+  picked = $state.raw<LogRecord | null>(null);
   readonly hits: number[] = $derived.by(() =>
     findRows(this.tree, this.find, this.whole.value?.texts ?? null),
   );
@@ -78,6 +83,10 @@ export class TraceState {
       const wanted = this.view === "logs" || this.find.trim().length > 1;
       return wanted && this.isWholeKept ? traceOtlp(id, signal).then(readWhole) : null;
     });
+    this.wantsLogs = before?.wantsLogs ?? false;
+    this.logs = new Load((signal) =>
+      this.wantsLogs || this.view === "logs" ? traceLogs(id, signal) : null,
+    );
     this.open = reveal(this.tree, open, this.selected);
   }
 

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::executor::telemetry::{Kind, Telemetry};
+use super::lines::Line;
+use super::receipts::Sink;
 use crate::ids;
 use crate::seams::{LogEvent, LogSink};
 
@@ -21,6 +23,9 @@ pub(crate) struct Log {
     tail: Vec<u8>,
     /// Who hears of the lines of the function and its extensions.
     telemetry: Option<Arc<Telemetry>>,
+    /// Where the lines of calls are told, by which function, and the call of now.
+    told: Option<(Sink, String)>,
+    request_id: Option<String>,
 }
 
 impl std::fmt::Debug for Log {
@@ -34,7 +39,8 @@ impl std::fmt::Debug for Log {
 
 impl Log {
     pub(crate) fn new(sink: Arc<dyn LogSink>, group: String, stream: String) -> Self {
-        Self { sink, group, stream, tail: Vec::new(), telemetry: None }
+        let (tail, telemetry, told, request_id) = (Vec::new(), None, None, None);
+        Self { sink, group, stream, tail, telemetry, told, request_id }
     }
 
     /// From now on, what is said is told there too.
@@ -42,12 +48,47 @@ impl Log {
         self.telemetry = Some(telemetry);
     }
 
+    /// From now on, what the function says during a call is told there as well.
+    pub(crate) fn tell_of_calls(&mut self, told: Sink, function_name: &str) {
+        self.told = Some((told, function_name.to_owned()));
+    }
+
+    /// What is said from now on belongs to this call.
+    pub(crate) fn during(&mut self, request_id: &str) {
+        self.request_id = Some(request_id.to_owned());
+    }
+
     /// Appends lines that a process has written.
     pub(crate) fn say(&mut self, kind: Kind, lines: Vec<String>) {
         if let Some(telemetry) = &self.telemetry {
             telemetry.tell_lines(kind, &lines);
         }
+        if kind == Kind::Function {
+            lines.iter().for_each(|line| self.tell_line(line, false));
+        }
         self.write(lines);
+    }
+
+    /// Appends what Lambda says of a call that failed.
+    pub(crate) fn fail(&mut self, line: String) {
+        if !line.is_empty() {
+            self.tell_line(&line, true);
+            self.write(vec![line]);
+        }
+    }
+
+    fn tell_line(&self, text: &str, is_failure: bool) {
+        if let (Some((told, function_name)), Some(request_id)) = (&self.told, &self.request_id) {
+            told.say(Line {
+                time_unix_nano: ids::now_unix_nano(),
+                request_id: request_id.clone(),
+                function_name: function_name.clone(),
+                group: self.group.clone(),
+                stream: self.stream.clone(),
+                text: text.to_owned(),
+                is_failure,
+            });
+        }
     }
 
     /// Appends lines, each with its line feed, under the present time.

@@ -9,12 +9,14 @@
 
 mod code;
 mod config;
+mod courier;
 mod error;
 mod executor;
 mod functions;
 pub mod http;
 mod invoke;
 mod layers;
+mod lines;
 mod logs;
 mod permissions;
 pub mod receipts;

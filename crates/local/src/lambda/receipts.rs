@@ -1,20 +1,13 @@
 //! Tells throughline of every hop that passed here, so that traces without a common context can be joined.
 //!
 //! In:   [`Receipt`]s, from the front door (a function put a record) and from event sources (a function got it).
-//! Out:  `POST {throughline}/api/v1/receipts`, a JSON array, at most `BATCH_MAX` at a time.
-//! Rule: a receipt never delays what it is about. The queue is bounded; what does not fit is dropped and counted.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+//! Out:  `POST {throughline}/api/v1/receipts`, a JSON array.
+//! Rule: a receipt never delays what it is about; [`Courier`] drops and counts what does not fit.
 
 use serde::Serialize;
 
-/// A minute of a busy lab; each is some 300 bytes.
-const QUEUE_MAX: usize = 4096;
-/// Receipts in one request.
-const BATCH_MAX: usize = 256;
+use super::courier::{Courier, Parcel};
+use super::lines::Line;
 
 /// Which way a message went, seen from the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -67,62 +60,47 @@ fn as_text<S: serde::Serializer>(nanos: &i64, serializer: S) -> Result<S::Ok, S:
     serializer.collect_str(nanos)
 }
 
-/// Where receipts are given up. Clones share one queue; the sender ends with the last of them.
+impl Parcel for Receipt {
+    const PATH: &'static str = "/api/v1/receipts";
+    const LOST: &'static str = "receipts are not taken; traces over queues may stay apart";
+
+    fn body(batch: &[Self]) -> serde_json::Value {
+        serde_json::to_value(batch).unwrap_or_default()
+    }
+}
+
+/// What throughline is told: receipts, and the lines of functions. Clones share the queues; the
+/// senders end with the last of them.
 #[derive(Clone, Debug, Default)]
 pub struct Sink {
-    queue: Option<SyncSender<Receipt>>,
-    dropped: Arc<AtomicU64>,
+    receipts: Courier<Receipt>,
+    lines: Courier<Line>,
 }
 
 impl Sink {
-    /// Sends to the throughline at `base` (`http://127.0.0.1:4000`). Starts one thread.
+    /// Sends to the throughline at `base` (`http://127.0.0.1:4000`). Starts two threads.
     pub fn to(base: &str) -> std::io::Result<Self> {
-        let url = format!("{}/api/v1/receipts", base.trim_end_matches('/'));
-        let (queue, waiting) = sync_channel(QUEUE_MAX);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let lost = Arc::clone(&dropped);
-        std::thread::Builder::new()
-            .name("receipts".to_owned())
-            .spawn(move || send_all(&waiting, &url, &lost))?;
-        Ok(Self { queue: Some(queue), dropped })
+        Ok(Self { receipts: Courier::to(base)?, lines: Courier::to(base)? })
     }
 
-    /// Forgets every receipt: for a local cloud without a throughline.
+    /// Forgets everything: for a local cloud without a throughline.
     pub fn none() -> Self {
         Self::default()
     }
 
     /// Gives up a receipt. Never waits.
     pub fn put(&self, receipt: Receipt) {
-        if let Some(queue) = &self.queue
-            && queue.try_send(receipt).is_err()
-        {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+        self.receipts.put(receipt);
+    }
+
+    /// Gives up a line of a function. Never waits.
+    pub(crate) fn say(&self, line: Line) {
+        self.lines.put(line);
     }
 
     /// How many receipts did not arrive: the queue was full, or nobody took them.
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-}
-
-fn send_all(waiting: &Receiver<Receipt>, url: &str, dropped: &AtomicU64) {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(2))).build().into();
-    let mut reachable = true;
-    while let Ok(first) = waiting.recv() {
-        let mut batch = vec![first];
-        batch.extend(waiting.try_iter().take(BATCH_MAX - 1));
-        match agent.post(url).send_json(&batch) {
-            Ok(_) => reachable = true,
-            Err(err) => {
-                dropped.fetch_add(batch.len() as u64, Ordering::Relaxed);
-                if std::mem::replace(&mut reachable, false) {
-                    tracing::warn!(error = %err, "receipts are not taken; traces over queues may stay apart");
-                }
-            }
-        }
+        self.receipts.dropped()
     }
 }
 

@@ -1,4 +1,4 @@
-//! `opentelemetry.proto.collector.trace.v1.TraceService/Export` over gRPC.
+//! `TraceService/Export` and `LogsService/Export` of `opentelemetry.proto.collector` over gRPC.
 //!
 //! The frame of a unary call is five bytes, so we read it here instead of through a codec: the
 //! body then counts against the same budget, and is inflated under the same limits, as over HTTP,
@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
-use throughline_wire::otlp;
+use throughline_wire::otlp::{self, Signal};
 use tonic::{Code, Status};
 
 use crate::app::App;
@@ -25,7 +25,8 @@ use crate::doors::body::{self, BodyError, Coding, RawBody};
 use crate::metrics::Protocol;
 use crate::pipeline::{Encoding, ExportRequest, TakeInError};
 
-const PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 const PROTOCOL: Protocol = Protocol::OtlpGrpc;
 /// A flag byte and the length of the message.
 const FRAME_HEAD_SIZE_BYTES: usize = 5;
@@ -33,7 +34,7 @@ const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/grpc");
 const CODINGS: HeaderValue = HeaderValue::from_static("identity,gzip,zstd");
 
 pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new().route(PATH, post(export))
+    Router::new().route(TRACES, post(traces)).route(LOGS, post(logs))
 }
 
 /// Whether a request speaks gRPC.
@@ -45,16 +46,24 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The answer to every call but the one we know.
+/// The answer to every call but those we know.
 pub(crate) fn unimplemented() -> Response {
-    failure(&Status::unimplemented("only TraceService/Export is served here"))
+    failure(&Status::unimplemented("only Export of TraceService and LogsService is served here"))
 }
 
-async fn export(State(app): State<Arc<App>>, request: Request) -> Response {
+async fn traces(State(app): State<Arc<App>>, request: Request) -> Response {
+    export(&app, Signal::Traces, request).await
+}
+
+async fn logs(State(app): State<Arc<App>>, request: Request) -> Response {
+    export(&app, Signal::Logs, request).await
+}
+
+async fn export(app: &App, signal: Signal, request: Request) -> Response {
     if !is_grpc(request.headers()) {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
-    let result = take_in(&app, request).await;
+    let result = take_in(app, signal, request).await;
     let code = result.as_ref().map_or_else(|status| status.code() as i32, |_| 0);
     app.metrics.grpc_answered(code);
     match result {
@@ -63,7 +72,7 @@ async fn export(State(app): State<Arc<App>>, request: Request) -> Response {
     }
 }
 
-async fn take_in(app: &App, request: Request) -> Result<Vec<u8>, Status> {
+async fn take_in(app: &App, signal: Signal, request: Request) -> Result<Vec<u8>, Status> {
     let Some(coding) = Coding::from_header(request.headers().get("grpc-encoding")) else {
         let detail = "expected grpc-encoding identity, gzip or zstd";
         app.pipeline.refuse(PROTOCOL, "wrong_content_encoding", detail.to_owned());
@@ -80,7 +89,7 @@ async fn take_in(app: &App, request: Request) -> Result<Vec<u8>, Status> {
         app.pipeline.refuse(PROTOCOL, "undecodable", detail.to_owned());
         Status::invalid_argument(detail)
     })?;
-    let request = ExportRequest { protocol: PROTOCOL, encoding: Encoding::Protobuf, body };
+    let request = ExportRequest { protocol: PROTOCOL, signal, encoding: Encoding::Protobuf, body };
     let accepted = app.pipeline.take_in(request).await.map_err(|err| status_of(&err))?;
     Ok(otlp::response_protobuf(accepted.rejected, &accepted.message))
 }

@@ -1,4 +1,4 @@
-//! `POST /v1/traces`, and `/v2/trace/otlp` where Splunk's exporters send.
+//! `POST /v1/traces` and `/v1/logs`, and `/v2/trace/otlp` where Splunk's exporters send.
 //!
 //! Rule: OTLP specification 1.x, "OTLP/HTTP": statuses, `google.rpc.Status` in the request's
 //!       encoding, partial success, `Retry-After`.
@@ -10,12 +10,12 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use throughline_wire::otlp;
+use throughline_wire::otlp::{self, Signal};
 
 use crate::app::App;
 use crate::doors::body::{self, BodyError, Coding};
 use crate::metrics::Protocol;
-use crate::pipeline::{Encoding, ExportRequest, TakeInError};
+use crate::pipeline::{Accepted, Encoding, ExportRequest, TakeInError};
 
 const PROTOCOL: Protocol = Protocol::OtlpHttp;
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -27,10 +27,21 @@ const UNAVAILABLE: i32 = 14;
 
 pub(crate) fn routes() -> Router<Arc<App>> {
     // A Splunk exporter adds its `X-SF-Token`; we read no token, so none can leak from here.
-    Router::new().route("/v1/traces", post(export)).route("/v2/trace/otlp", post(export))
+    Router::new()
+        .route("/v1/traces", post(traces))
+        .route("/v2/trace/otlp", post(traces))
+        .route("/v1/logs", post(logs))
 }
 
-async fn export(State(app): State<Arc<App>>, request: Request) -> Response {
+async fn traces(State(app): State<Arc<App>>, request: Request) -> Response {
+    export(&app, Signal::Traces, request).await
+}
+
+async fn logs(State(app): State<Arc<App>>, request: Request) -> Response {
+    export(&app, Signal::Logs, request).await
+}
+
+async fn export(app: &Arc<App>, signal: Signal, request: Request) -> Response {
     let Some(encoding) = encoding_of(request.headers()) else {
         let detail = "expected Content-Type application/x-protobuf or application/json";
         app.pipeline.refuse(PROTOCOL, "wrong_content_type", detail.to_owned());
@@ -58,8 +69,9 @@ async fn export(State(app): State<Arc<App>>, request: Request) -> Response {
             return refusal(encoding, &TakeInError::Body(err));
         }
     };
-    match app.pipeline.take_in(ExportRequest { protocol: PROTOCOL, encoding, body }).await {
-        Ok(accepted) => success(encoding, accepted.rejected, &accepted.message),
+    let request = ExportRequest { protocol: PROTOCOL, signal, encoding, body };
+    match app.pipeline.take_in(request).await {
+        Ok(accepted) => success(signal, encoding, &accepted),
         Err(err) => refusal(encoding, &err),
     }
 }
@@ -82,10 +94,11 @@ fn content_type(encoding: Encoding) -> [(header::HeaderName, HeaderValue); 1] {
     [(header::CONTENT_TYPE, HeaderValue::from_static(value))]
 }
 
-fn success(encoding: Encoding, rejected: u64, message: &str) -> Response {
+fn success(signal: Signal, encoding: Encoding, accepted: &Accepted) -> Response {
+    let Accepted { rejected, message } = accepted;
     let body = match encoding {
-        Encoding::Protobuf => otlp::response_protobuf(rejected, message),
-        Encoding::Json => otlp::response_json(rejected, message).into_bytes(),
+        Encoding::Protobuf => otlp::response_protobuf(*rejected, message),
+        Encoding::Json => otlp::response_json(signal, *rejected, message).into_bytes(),
     };
     (content_type(encoding), body).into_response()
 }

@@ -8,9 +8,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use prost::Message;
 use throughline_testkit::otlp_request;
 use tonic::codec::CompressionEncoding;
-use tonic::transport::Endpoint;
 use tonic::{Code, Status};
-use tonic_prost::ProstCodec;
 
 use crate::harness::{TestServer, spans, trace_id};
 
@@ -24,18 +22,7 @@ fn call(
     body: &[u8],
 ) -> Result<ExportTraceServiceResponse, Status> {
     let request = ExportTraceServiceRequest::decode(body).unwrap();
-    server.runtime().block_on(async {
-        let channel = Endpoint::new(format!("http://{door}")).unwrap().connect().await.unwrap();
-        let mut client = tonic::client::Grpc::new(channel);
-        if let Some(packing) = packing {
-            client = client.send_compressed(packing);
-        }
-        client.ready().await.unwrap();
-        let codec = ProstCodec::<ExportTraceServiceRequest, ExportTraceServiceResponse>::default();
-        let path = http::uri::PathAndQuery::from_static(path);
-        let answer = client.unary(tonic::Request::new(request), path, codec).await?;
-        Ok(answer.into_inner())
-    })
+    server.unary(door, path, packing, request)
 }
 
 #[test]
@@ -72,7 +59,7 @@ fn a_bad_span_does_not_cost_its_neighbour() {
 fn other_calls_are_unimplemented() {
     let server = TestServer::start();
     for door in [server.otlp_grpc(), server.http()] {
-        let path = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+        let path = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
         let status = call(&server, door, path, None, b"").unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented);
     }
@@ -102,15 +89,10 @@ fn too_large_is_final_and_busy_says_when_to_come_back() {
 fn what_cannot_be_decoded_is_an_invalid_argument() {
     let server = TestServer::start();
     // `string` where a message should be: prost as a client would not send it, so a raw message.
-    let status = server.runtime().block_on(async {
-        let channel = Endpoint::new(format!("http://{}", server.otlp_grpc())).unwrap();
-        let mut client = tonic::client::Grpc::new(channel.connect().await.unwrap());
-        client.ready().await.unwrap();
-        let codec = ProstCodec::<Foreign, ExportTraceServiceResponse>::default();
-        let path = http::uri::PathAndQuery::from_static(EXPORT);
-        let foreign = Foreign { resource_spans: "\u{7f}\u{7f}\u{7f}".to_owned() };
-        client.unary(tonic::Request::new(foreign), path, codec).await.unwrap_err()
-    });
+    let foreign = Foreign { resource_spans: "\u{7f}\u{7f}\u{7f}".to_owned() };
+    let answer: Result<ExportTraceServiceResponse, _> =
+        server.unary(server.otlp_grpc(), EXPORT, None, foreign);
+    let status = answer.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     server.check_conservation("otlp_grpc", 0, 0);
 }

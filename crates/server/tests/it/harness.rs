@@ -5,9 +5,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use prost::Message;
 use serde_json::Value;
 use throughline_server::{Running, ServerConfig, serve};
 use throughline_testkit::{Span, span};
+use tonic::Status;
+use tonic::codec::CompressionEncoding;
+use tonic::transport::Endpoint;
+use tonic_prost::ProstCodec;
 
 pub(crate) const PROTOBUF: &str = "application/x-protobuf";
 pub(crate) const JSON: &str = "application/json";
@@ -152,6 +157,31 @@ impl TestServer {
 
     pub(crate) fn export(&self, content_type: &str, body: &[u8]) -> Answer {
         self.post("/v1/traces", &[("content-type", content_type)], body)
+    }
+
+    /// Calls a gRPC method at a door.
+    pub(crate) fn unary<Q, A>(
+        &self,
+        door: SocketAddr,
+        path: &'static str,
+        packing: Option<CompressionEncoding>,
+        request: Q,
+    ) -> Result<A, Status>
+    where
+        Q: Message + Send + Sync + 'static,
+        A: Message + Default + Send + Sync + 'static,
+    {
+        self.runtime.block_on(async {
+            let channel = Endpoint::new(format!("http://{door}")).unwrap().connect().await.unwrap();
+            let mut client = tonic::client::Grpc::new(channel);
+            if let Some(packing) = packing {
+                client = client.send_compressed(packing);
+            }
+            client.ready().await.unwrap();
+            let path = http::uri::PathAndQuery::from_static(path);
+            let codec = ProstCodec::<Q, A>::default();
+            Ok(client.unary(tonic::Request::new(request), path, codec).await?.into_inner())
+        })
     }
 
     /// The value of one line of `/metrics`; 0 when there is none.

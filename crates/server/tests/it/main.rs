@@ -10,6 +10,7 @@ mod harness;
 mod http;
 mod journey_list;
 mod journeys;
+mod logs;
 mod map_messages;
 mod page;
 mod page_api;

@@ -9,6 +9,7 @@ pub(crate) mod journey;
 pub(crate) mod journeys;
 pub(crate) mod lab;
 pub(crate) mod local;
+pub(crate) mod logs;
 pub(crate) mod map;
 pub(crate) mod search;
 pub(crate) mod trace;

@@ -10,19 +10,21 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
 use serde::de::Error as _;
 use throughline_model::{AttrValue, NESTED_DEPTH_MAX, SpanBatchBuilder, SpanId, TraceId};
 
+use super::Signal;
 use super::json_shapes::{
     AnyValue, ArrayValue, Event, Int, KeyValue, KeyValueList, Link, List, Object, Request,
-    ResourceSpans, ScopeSpans, Span, double,
+    Resource, Scope, Span, double,
 };
 use super::nested::put_fallible;
 use super::protobuf::{any, key_value, put_bytes, put_fixed64, put_number, put_text};
 use super::rules::{self, ATTRIBUTES_MAX, Bad, EVENTS_MAX, LINKS_MAX, bad, excess};
 use crate::{DecodeError, Decoded, RejectReason, Rejections, Warning, Warnings};
 
-type BadSpan = Bad<Cow<'static, str>>;
+pub(super) type BadItem = Bad<Cow<'static, str>>;
 
 /// Reads every span of a JSON `ExportTraceServiceRequest`; one bad span never costs its neighbours.
 ///
@@ -32,75 +34,112 @@ type BadSpan = Bad<Cow<'static, str>>;
 ///
 /// **Rule:** OTLP specification, "JSON Protobuf Encoding"; protobuf.dev, "ProtoJSON Format".
 pub fn decode_json(body: &[u8], builder: &mut SpanBatchBuilder) -> Result<Decoded, DecodeError> {
+    decode(Signal::Traces, body, builder, |text, decoder| {
+        let request: Request<'_> = whole(text)?;
+        for Object(resource_spans) in &request.resource_spans.0 {
+            decoder.resource(&resource_spans.resource.0, &resource_spans.schema_url.0)?;
+            for Object(scope_spans) in &resource_spans.scope_spans.0 {
+                decoder.scope(&scope_spans.scope.0, &scope_spans.schema_url.0)?;
+                for raw in &scope_spans.spans.0 {
+                    decoder.item(raw.get(), |decoder, span: Span<'_>| decoder.span_fields(&span));
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Reads a request of either signal: `walk` gets its text.
+pub(super) fn decode(
+    signal: Signal,
+    body: &[u8],
+    builder: &mut SpanBatchBuilder,
+    walk: impl FnOnce(&str, &mut Decoder<'_>) -> Result<(), serde_json::Error>,
+) -> Result<Decoded, DecodeError> {
     rules::check_size(body)?;
     builder.clear();
     let mut warnings = Warnings::default();
     let text = rules::text(body, &mut warnings);
-    let request: Option<Object<Request<'_>>> =
-        serde_json::from_str(&text).map_err(DecodeError::Json)?;
-    // Elsewhere `null` is an empty message, but a whole body of it is a sender's mistake.
-    let Some(Object(request)) = request else {
-        return Err(DecodeError::Json(serde_json::Error::custom("the body is null")));
-    };
-    let mut decoder =
-        Decoder { builder, scratch: Vec::new(), rejected: Rejections::default(), warnings };
-    for Object(resource_spans) in request.resource_spans.0 {
-        if let Err(err) = decoder.resource_spans(&resource_spans) {
-            decoder.builder.clear();
-            return Err(DecodeError::Json(err));
-        }
+    let rejected = Rejections::default();
+    let mut decoder = Decoder { signal, builder, scratch: Vec::new(), rejected, warnings };
+    if let Err(source) = walk(&text, &mut decoder) {
+        decoder.builder.clear();
+        return Err(DecodeError::Json { request: signal.request(), source });
     }
     let Decoder { builder, rejected, warnings, .. } = decoder;
     Ok(Decoded { batch: builder.finish(), rejected, warnings })
 }
 
-struct Decoder<'b> {
-    builder: &'b mut SpanBatchBuilder,
+/// A request as it is written.
+pub(super) fn whole<'t, T: Default + Deserialize<'t>>(
+    text: &'t str,
+) -> Result<T, serde_json::Error> {
+    // Elsewhere `null` is an empty message, but a whole body of it is a sender's mistake.
+    match serde_json::from_str(text)? {
+        Some(Object(request)) => Ok(request),
+        None => Err(serde_json::Error::custom("the body is null")),
+    }
+}
+
+pub(super) struct Decoder<'b> {
+    signal: Signal,
+    pub(super) builder: &'b mut SpanBatchBuilder,
     scratch: Vec<u8>,
     rejected: Rejections,
     warnings: Warnings,
 }
 
-impl From<serde_json::Error> for BadSpan {
+impl From<serde_json::Error> for BadItem {
     fn from(err: serde_json::Error) -> Self {
         bad(RejectReason::Malformed, err.to_string())
     }
 }
 
 impl Decoder<'_> {
-    fn resource_spans(&mut self, message: &ResourceSpans<'_>) -> Result<(), serde_json::Error> {
-        let resource = &message.resource.0;
+    pub(super) fn resource(
+        &mut self,
+        resource: &Resource<'_>,
+        schema_url: &str,
+    ) -> Result<(), serde_json::Error> {
         self.builder.start_resource();
         let dropped = self.attributes(&resource.attributes, resource.dropped_attributes_count)?;
-        self.builder.end_resource(&message.schema_url.0, dropped);
-        message.scope_spans.0.iter().try_for_each(|Object(scope)| self.scope_spans(scope))
-    }
-
-    fn scope_spans(&mut self, message: &ScopeSpans<'_>) -> Result<(), serde_json::Error> {
-        let scope = &message.scope.0;
-        self.builder.start_scope(&scope.name.0, &scope.version.0);
-        let dropped = self.attributes(&scope.attributes, scope.dropped_attributes_count)?;
-        self.builder.end_scope(&message.schema_url.0, dropped);
-        message.spans.0.iter().for_each(|raw| self.span(raw.get()));
+        self.builder.end_resource(schema_url, dropped);
         Ok(())
     }
 
-    fn span(&mut self, text: &str) {
+    pub(super) fn scope(
+        &mut self,
+        scope: &Scope<'_>,
+        schema_url: &str,
+    ) -> Result<(), serde_json::Error> {
+        self.builder.start_scope(&scope.name.0, &scope.version.0);
+        let dropped = self.attributes(&scope.attributes, scope.dropped_attributes_count)?;
+        self.builder.end_scope(schema_url, dropped);
+        Ok(())
+    }
+
+    /// Reads one span or record, and keeps it unless it is bad.
+    pub(super) fn item<'t, T: Default + Deserialize<'t>>(
+        &mut self,
+        text: &'t str,
+        fields: impl FnOnce(&mut Self, T) -> Result<(), BadItem>,
+    ) {
         let before = self.warnings;
         self.builder.start_span(TraceId::ZERO, SpanId::ZERO);
-        let read = serde_json::from_str::<Object<Span<'_>>>(text).map_err(BadSpan::from);
-        match read.and_then(|Object(span)| self.span_fields(&span)) {
+        let read = serde_json::from_str::<Object<T>>(text).map_err(BadItem::from);
+        match read.and_then(|Object(item)| fields(self, item)) {
             Ok(()) => self.builder.end_span(),
             Err(bad) => {
                 self.builder.abort_span();
                 self.warnings = before;
                 let index = self.builder.len() as u64 + self.rejected.total();
-                self.rejected.push(bad.reason, || format!("span {index}: {}", bad.detail));
+                let item = self.signal.item();
+                self.rejected.push(bad.reason, || format!("{item} {index}: {}", bad.detail));
             }
         }
     }
 
-    fn span_fields(&mut self, span: &Span<'_>) -> Result<(), BadSpan> {
+    fn span_fields(&mut self, span: &Span<'_>) -> Result<(), BadItem> {
         let trace_id = trace_id(&span.trace_id.0).ok_or_else(|| bad_id("trace id", 32))?;
         let span_id_ = span_id(&span.span_id.0).ok_or_else(|| bad_id("span id", 16))?;
         let parent_id =
@@ -176,7 +215,7 @@ impl Decoder<'_> {
     }
 
     /// Writes attributes; gives how many were dropped, here or before.
-    fn attributes(
+    pub(super) fn attributes(
         &mut self,
         attributes: &List<Object<KeyValue<'_>>>,
         dropped: Int,
@@ -185,7 +224,7 @@ impl Decoder<'_> {
         self.dropped_attributes(attributes, dropped)
     }
 
-    fn dropped_attributes(
+    pub(super) fn dropped_attributes(
         &mut self,
         attributes: &List<Object<KeyValue<'_>>>,
         dropped: Int,
@@ -196,7 +235,7 @@ impl Decoder<'_> {
         Ok(uint32(dropped)?.saturating_add(excess(attributes.0.len(), ATTRIBUTES_MAX)))
     }
 
-    fn attributes_only(
+    pub(super) fn attributes_only(
         &mut self,
         attributes: &List<Object<KeyValue<'_>>>,
     ) -> Result<(), serde_json::Error> {
@@ -207,6 +246,15 @@ impl Decoder<'_> {
     }
 
     fn attribute(&mut self, key: &str, value: &AnyValue<'_>) -> Result<(), serde_json::Error> {
+        self.value(value, |builder, value| builder.attribute(key, value))
+    }
+
+    /// Gives a value to what writes it.
+    pub(super) fn value(
+        &mut self,
+        value: &AnyValue<'_>,
+        write: impl FnOnce(&mut SpanBatchBuilder, AttrValue<'_>),
+    ) -> Result<(), serde_json::Error> {
         self.scratch.clear();
         let mut too_deep = false;
         let value = match value {
@@ -228,7 +276,7 @@ impl Decoder<'_> {
             }
             _ => AttrValue::Empty,
         };
-        self.builder.attribute(key, value);
+        write(self.builder, value);
         if too_deep {
             self.warnings.add(Warning::NestedTooDeep);
         }
@@ -302,12 +350,12 @@ fn put_any(
     Ok(())
 }
 
-fn bad_id(what: &str, digits: usize) -> BadSpan {
+pub(super) fn bad_id(what: &str, digits: usize) -> BadItem {
     bad(RejectReason::BadId, format!("its {what} is not {digits} hex digits"))
 }
 
 /// 32 hex digits; none sent at all is zero.
-fn trace_id(text: &str) -> Option<TraceId> {
+pub(super) fn trace_id(text: &str) -> Option<TraceId> {
     match text.len() {
         0 => Some(TraceId::ZERO),
         32 => TraceId::parse(text).ok(),
@@ -316,16 +364,16 @@ fn trace_id(text: &str) -> Option<TraceId> {
 }
 
 /// 16 hex digits; none sent at all is zero.
-fn span_id(text: &str) -> Option<SpanId> {
+pub(super) fn span_id(text: &str) -> Option<SpanId> {
     if text.is_empty() { Some(SpanId::ZERO) } else { SpanId::parse(text).ok() }
 }
 
 /// Nanoseconds since the epoch, `None` when they do not fit 63 bits.
-fn time(number: Int) -> Option<i64> {
+pub(super) fn time(number: Int) -> Option<i64> {
     i64::try_from(number.0).ok().filter(|time| *time >= 0)
 }
 
-fn uint32(number: Int) -> Result<u32, serde_json::Error> {
+pub(super) fn uint32(number: Int) -> Result<u32, serde_json::Error> {
     let number = u32::try_from(number.0);
     number.map_err(|_| serde_json::Error::custom("a count or flag does not fit 32 bits"))
 }

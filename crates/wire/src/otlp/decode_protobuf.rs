@@ -6,8 +6,11 @@
 //!       order; a field that may occur once and comes twice: the last wins, and the attributes of
 //!       a message that comes twice are united, as protobuf's merging has it.
 
+use std::borrow::Cow;
+
 use throughline_model::{AttrValue, SpanBatchBuilder, SpanId, StatusCode, TraceId};
 
+use super::Signal;
 use super::nested::{Nest, checked};
 use super::protobuf::{
     Malformed, Reader, any, event, key_value, link, request, resource, resource_spans, scope,
@@ -27,10 +30,20 @@ pub fn decode_protobuf(
     body: &[u8],
     builder: &mut SpanBatchBuilder,
 ) -> Result<Decoded, DecodeError> {
+    decode(Items::Spans, body, builder)
+}
+
+/// Walks a request of either signal.
+pub(super) fn decode(
+    items: Items,
+    body: &[u8],
+    builder: &mut SpanBatchBuilder,
+) -> Result<Decoded, DecodeError> {
     rules::check_size(body)?;
     builder.clear();
     let mut decoder = Decoder {
         body,
+        items,
         builder,
         events: Vec::new(),
         links: Vec::new(),
@@ -40,26 +53,47 @@ pub fn decode_protobuf(
     };
     if let Err(malformed) = decoder.request(body) {
         decoder.builder.clear();
-        return Err(DecodeError::Protobuf { at: malformed.at(body), what: malformed.what });
+        let (request, at) = (items.signal().request(), malformed.at(body));
+        return Err(DecodeError::Protobuf { request, at, what: malformed.what });
     }
     let Decoder { builder, rejected, warnings, .. } = decoder;
     Ok(Decoded { batch: builder.finish(), rejected, warnings })
 }
 
-struct Decoder<'a, 'b> {
-    body: &'a [u8],
-    builder: &'b mut SpanBatchBuilder,
+pub(super) struct Decoder<'a, 'b> {
+    pub(super) body: &'a [u8],
+    items: Items,
+    pub(super) builder: &'b mut SpanBatchBuilder,
     /// Events and links of the span being read: the builder wants them after its attributes.
     events: Vec<&'a [u8]>,
     links: Vec<&'a [u8]>,
-    scratch: Vec<u8>,
-    rejected: Rejections,
-    warnings: Warnings,
+    pub(super) scratch: Vec<u8>,
+    pub(super) rejected: Rejections,
+    pub(super) warnings: Warnings,
 }
 
-/// What is wrong with a span, and where if that is known.
+/// What the request carries.
+#[derive(Clone, Copy)]
+pub(super) enum Items {
+    Spans,
+    /// Records without a time get this one.
+    LogRecords {
+        received_unix_nano: i64,
+    },
+}
+
+impl Items {
+    pub(super) fn signal(self) -> Signal {
+        match self {
+            Self::Spans => Signal::Traces,
+            Self::LogRecords { .. } => Signal::Logs,
+        }
+    }
+}
+
+/// What is wrong with a span or record, and where if that is known.
 #[derive(Debug)]
-enum Detail {
+pub(super) enum Detail {
     What(&'static str),
     Where(Malformed),
 }
@@ -152,7 +186,7 @@ impl<'a> Decoder<'a, '_> {
         let mut reader = Reader::new(message);
         while let Some(key) = reader.key()? {
             match key {
-                scope_spans::SPANS => self.span(reader.bytes()?),
+                scope_spans::SPANS => self.item(reader.bytes()?),
                 scope_spans::SCOPE | scope_spans::SCHEMA_URL => drop(reader.bytes()?),
                 _ => reader.skip(key, scope_spans::KNOWN)?,
             }
@@ -203,10 +237,16 @@ impl<'a> Decoder<'a, '_> {
         Ok(())
     }
 
-    fn span(&mut self, message: &'a [u8]) {
+    fn item(&mut self, message: &'a [u8]) {
         let before = self.warnings;
         self.builder.start_span(TraceId::ZERO, SpanId::ZERO);
-        match self.span_fields(message) {
+        let read = match self.items {
+            Items::Spans => self.span_fields(message),
+            Items::LogRecords { received_unix_nano } => {
+                self.record_fields(message, received_unix_nano)
+            }
+        };
+        match read {
             Ok(()) => self.builder.end_span(),
             Err(bad) => self.reject(&bad, before),
         }
@@ -217,9 +257,10 @@ impl<'a> Decoder<'a, '_> {
         self.builder.abort_span();
         self.warnings = warnings_before;
         let (body, index) = (self.body, self.builder.len() as u64 + self.rejected.total());
+        let item = self.items.signal().item();
         self.rejected.push(bad.reason, || match bad.detail {
-            Detail::What(what) => format!("span {index}: {what}"),
-            Detail::Where(at) => format!("span {index}: at byte {} {}", at.at(body), at.what),
+            Detail::What(what) => format!("{item} {index}: {what}"),
+            Detail::Where(at) => format!("{item} {index}: at byte {} {}", at.at(body), at.what),
         });
     }
 
@@ -369,7 +410,7 @@ impl<'a> Decoder<'a, '_> {
     }
 
     /// The sender's dropped count and ours, with a warning when we dropped any.
-    fn dropped_attributes(&mut self, dropped: u32, sent: usize) -> u32 {
+    pub(super) fn dropped_attributes(&mut self, dropped: u32, sent: usize) -> u32 {
         if sent > ATTRIBUTES_MAX {
             self.warnings.add(Warning::TooManyAttributes);
         }
@@ -378,7 +419,11 @@ impl<'a> Decoder<'a, '_> {
 
     /// Reads one `KeyValue` into whatever the builder has begun, unless that is full.
     #[inline]
-    fn attribute(&mut self, message: &'a [u8], sent: &mut usize) -> Result<(), Malformed> {
+    pub(super) fn attribute(
+        &mut self,
+        message: &'a [u8],
+        sent: &mut usize,
+    ) -> Result<(), Malformed> {
         *sent += 1;
         if *sent > ATTRIBUTES_MAX {
             return Ok(());
@@ -393,22 +438,8 @@ impl<'a> Decoder<'a, '_> {
             }
         }
         let (scratch, warnings) = (&mut self.scratch, &mut self.warnings);
-        let lossy;
-        let value = match value {
-            Value::Str(bytes) => {
-                lossy = text(bytes, warnings);
-                AttrValue::Str(&lossy)
-            }
-            Value::Bool(value) => AttrValue::Bool(value),
-            Value::Int(value) => AttrValue::Int(value),
-            Value::Double(value) => AttrValue::Double(value),
-            Value::Bytes(bytes) => AttrValue::Bytes(bytes),
-            Value::Array(bytes) => {
-                AttrValue::Array(checked(Nest::Array, bytes, scratch, warnings)?)
-            }
-            Value::Map(bytes) => AttrValue::Map(checked(Nest::Map, bytes, scratch, warnings)?),
-            Value::Empty => AttrValue::Empty,
-        };
+        let mut lossy = Cow::Borrowed("");
+        let value = sound(value, &mut lossy, scratch, warnings)?;
         if !self.builder.attribute_as_before(name, value) {
             self.builder.attribute(&text(name, warnings), value);
         }
@@ -416,8 +447,8 @@ impl<'a> Decoder<'a, '_> {
     }
 }
 
-const BAD_TRACE_ID: Bad<Detail> = bad_id("its trace id is not 16 bytes long");
-const BAD_SPAN_ID: Bad<Detail> = bad_id("its span id is not 8 bytes long");
+pub(super) const BAD_TRACE_ID: Bad<Detail> = bad_id("its trace id is not 16 bytes long");
+pub(super) const BAD_SPAN_ID: Bad<Detail> = bad_id("its span id is not 8 bytes long");
 const BAD_PARENT_ID: Bad<Detail> = bad_id("its parent's span id is not 8 bytes long");
 
 const fn bad_id(what: &'static str) -> Bad<Detail> {
@@ -426,7 +457,7 @@ const fn bad_id(what: &'static str) -> Bad<Detail> {
 
 /// An id of its one right length; none sent at all is zero.
 #[inline]
-fn id<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
+pub(super) fn id<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     if bytes.is_empty() { Some([0; N]) } else { bytes.try_into().ok() }
 }
 
@@ -486,7 +517,8 @@ fn read_status<'a>(
 }
 
 /// An `AnyValue` whose text and lists are not looked into yet.
-enum Value<'a> {
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
     Str(&'a [u8]),
     Bool(bool),
     Int(i64),
@@ -498,7 +530,7 @@ enum Value<'a> {
 }
 
 #[inline]
-fn read_any(message: &[u8]) -> Result<Value<'_>, Malformed> {
+pub(super) fn read_any(message: &[u8]) -> Result<Value<'_>, Malformed> {
     let mut value = Value::Empty;
     let mut reader = Reader::new(message);
     while let Some(key) = reader.key()? {
@@ -517,4 +549,31 @@ fn read_any(message: &[u8]) -> Result<Value<'_>, Malformed> {
         };
     }
     Ok(value)
+}
+
+/// Looks into text, lists and maps: bad UTF-8 and too deep nesting are repaired in `lossy` and
+/// `scratch`.
+#[inline]
+pub(super) fn sound<'v, 's>(
+    value: Value<'v>,
+    lossy: &'s mut Cow<'v, str>,
+    scratch: &'s mut Vec<u8>,
+    warnings: &mut Warnings,
+) -> Result<AttrValue<'s>, Malformed>
+where
+    'v: 's,
+{
+    Ok(match value {
+        Value::Str(bytes) => {
+            *lossy = text(bytes, warnings);
+            AttrValue::Str(lossy)
+        }
+        Value::Bool(value) => AttrValue::Bool(value),
+        Value::Int(value) => AttrValue::Int(value),
+        Value::Double(value) => AttrValue::Double(value),
+        Value::Bytes(bytes) => AttrValue::Bytes(bytes),
+        Value::Array(bytes) => AttrValue::Array(checked(Nest::Array, bytes, scratch, warnings)?),
+        Value::Map(bytes) => AttrValue::Map(checked(Nest::Map, bytes, scratch, warnings)?),
+        Value::Empty => AttrValue::Empty,
+    })
 }

@@ -105,6 +105,65 @@ pub(super) struct Span<'a> {
     pub(super) status: Object<Status<'a>>,
 }
 
+/// `ExportLogsServiceRequest`.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct LogsRequest<'a> {
+    #[serde(borrow, alias = "resource_logs")]
+    pub(super) resource_logs: List<Object<ResourceLogs<'a>>>,
+}
+
+/// `ResourceLogs`.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct ResourceLogs<'a> {
+    #[serde(borrow)]
+    pub(super) resource: Object<Resource<'a>>,
+    #[serde(borrow, alias = "scope_logs")]
+    pub(super) scope_logs: List<Object<ScopeLogs<'a>>>,
+    #[serde(borrow, alias = "schema_url")]
+    pub(super) schema_url: Text<'a>,
+}
+
+/// `ScopeLogs`. The records stay text here, as the spans of [`ScopeSpans`].
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct ScopeLogs<'a> {
+    #[serde(borrow)]
+    pub(super) scope: Object<Scope<'a>>,
+    #[serde(borrow, alias = "log_records")]
+    pub(super) log_records: List<&'a RawValue>,
+    #[serde(borrow, alias = "schema_url")]
+    pub(super) schema_url: Text<'a>,
+}
+
+/// `LogRecord`.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct LogRecord<'a> {
+    #[serde(alias = "time_unix_nano")]
+    pub(super) time_unix_nano: Int,
+    #[serde(alias = "observed_time_unix_nano")]
+    pub(super) observed_time_unix_nano: Int,
+    #[serde(alias = "severity_number")]
+    pub(super) severity_number: Enum,
+    #[serde(borrow, alias = "severity_text")]
+    pub(super) severity_text: Text<'a>,
+    #[serde(borrow)]
+    pub(super) body: Option<Object<AnyValue<'a>>>,
+    #[serde(borrow)]
+    pub(super) attributes: List<Object<KeyValue<'a>>>,
+    #[serde(alias = "dropped_attributes_count")]
+    pub(super) dropped_attributes_count: Int,
+    pub(super) flags: Int,
+    #[serde(borrow, alias = "trace_id")]
+    pub(super) trace_id: Text<'a>,
+    #[serde(borrow, alias = "span_id")]
+    pub(super) span_id: Text<'a>,
+    #[serde(borrow, alias = "event_name")]
+    pub(super) event_name: Text<'a>,
+}
+
 /// `Span.Event`.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -357,13 +416,34 @@ impl Visitor<'_> for EnumVisitor {
             "SPAN_KIND_CLIENT" => 3,
             "SPAN_KIND_PRODUCER" => 4,
             "SPAN_KIND_CONSUMER" => 5,
-            _ => name.parse().unwrap_or(0),
+            _ => match name.strip_prefix("SEVERITY_NUMBER_") {
+                Some(severity) => severity_number(severity),
+                None => name.parse().unwrap_or(0),
+            },
         })
     }
 
     fn visit_unit<E>(self) -> Result<i64, E> {
         Ok(0)
     }
+}
+
+/// The number of a severity by its name: `INFO` is 9, `INFO2` 10.
+///
+/// **Rule:** `logs.proto`, `SeverityNumber`.
+fn severity_number(name: &str) -> i64 {
+    let names = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+    let found = names.iter().zip((1..).step_by(4)).find_map(|(stem, first)| {
+        let step = match name.strip_prefix(stem)? {
+            "" => 0,
+            "2" => 1,
+            "3" => 2,
+            "4" => 3,
+            _ => return None,
+        };
+        Some(first + step)
+    });
+    found.unwrap_or(0)
 }
 
 /// A double: a number, or a string with one, or `"NaN"`, `"Infinity"`, `"-Infinity"`.

@@ -31,13 +31,13 @@ pub(super) const fn fixed32(number: u32) -> u32 {
     number << 3 | 5
 }
 
-/// `ExportTraceServiceRequest` and `TracesData`.
+/// `ExportTraceServiceRequest` and `TracesData`; of logs, the same.
 pub(super) mod request {
     pub(in super::super) const RESOURCE_SPANS: u32 = super::framed(1);
     pub(in super::super) const KNOWN: u32 = 1;
 }
 
-/// `ResourceSpans`.
+/// `ResourceSpans`, and `ResourceLogs` with the same numbers.
 pub(super) mod resource_spans {
     pub(in super::super) const RESOURCE: u32 = super::framed(1);
     pub(in super::super) const SCOPE_SPANS: u32 = super::framed(2);
@@ -52,7 +52,7 @@ pub(super) mod resource {
     pub(in super::super) const KNOWN: u32 = 2;
 }
 
-/// `ScopeSpans`.
+/// `ScopeSpans`, and `ScopeLogs` with the same numbers.
 pub(super) mod scope_spans {
     pub(in super::super) const SCOPE: u32 = super::framed(1);
     pub(in super::super) const SPANS: u32 = super::framed(2);
@@ -88,6 +88,23 @@ pub(super) mod span {
     pub(in super::super) const STATUS: u32 = super::framed(15);
     pub(in super::super) const FLAGS: u32 = super::fixed32(16);
     pub(in super::super) const KNOWN: u32 = 16;
+}
+
+/// `LogRecord`. Number 4 is gone, so it is skipped, not known.
+pub(super) mod log_record {
+    pub(in super::super) const TIME: u32 = super::fixed64(1);
+    pub(in super::super) const SEVERITY_NUMBER: u32 = super::varint(2);
+    pub(in super::super) const SEVERITY_TEXT: u32 = super::framed(3);
+    pub(in super::super) const DEPRECATED: u32 = 4;
+    pub(in super::super) const BODY: u32 = super::framed(5);
+    pub(in super::super) const ATTRIBUTES: u32 = super::framed(6);
+    pub(in super::super) const DROPPED: u32 = super::varint(7);
+    pub(in super::super) const FLAGS: u32 = super::fixed32(8);
+    pub(in super::super) const TRACE_ID: u32 = super::framed(9);
+    pub(in super::super) const SPAN_ID: u32 = super::framed(10);
+    pub(in super::super) const OBSERVED: u32 = super::fixed64(11);
+    pub(in super::super) const EVENT_NAME: u32 = super::framed(12);
+    pub(in super::super) const KNOWN: u32 = 12;
 }
 
 /// `Span.Event`.

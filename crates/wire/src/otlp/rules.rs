@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use throughline_model::{NO_END, SpanBatch, SpanId, SpanKind, SpanRef, StatusCode, TraceId};
+use throughline_model::{
+    NO_END, SpanBatch, SpanId, SpanKind, SpanRef, StatusCode, TraceId, log_trace_of_invocation,
+};
 
 use crate::{DecodeError, RejectReason, Warning, Warnings};
 
@@ -56,6 +58,38 @@ pub(super) fn check_ids<D: From<&'static str>>(
         return Err(bad(RejectReason::ZeroSpanId, "its span id is missing or all zero"));
     }
     Ok(())
+}
+
+/// Where a record is kept whose trace id is zero: with the call of a function, when it names one.
+pub(super) fn record_home<D: From<&'static str>>(
+    invocation: Option<&str>,
+) -> Result<TraceId, Bad<D>> {
+    match invocation {
+        Some(request_id) if !request_id.is_empty() => Ok(log_trace_of_invocation(request_id)),
+        _ => {
+            let detail = "its trace id is missing or all zero: only logs of traces are kept";
+            Err(bad(RejectReason::ZeroTraceId, detail))
+        }
+    }
+}
+
+/// When a record was written and when it was first seen, nanoseconds since the epoch. A time that
+/// is not known is the other one, so that a record that is sent again is the same; or, when neither
+/// is, the time at which we got the record.
+///
+/// **Rule:** `logs.proto`, `LogRecord.time_unix_nano` and `observed_time_unix_nano`.
+pub(super) fn record_times<D: From<&'static str>>(
+    time: Option<i64>,
+    observed: Option<i64>,
+    received: i64,
+) -> Result<(i64, i64), Bad<D>> {
+    let (Some(time), Some(observed)) = (time, observed) else {
+        let detail = "its time is no time between 1970 and 2262";
+        return Err(bad(RejectReason::TimeOutOfRange, detail));
+    };
+    let either = [time, observed].into_iter().find(|time| *time != 0).unwrap_or(received);
+    let or_either = |time| if time == 0 { either } else { time };
+    Ok((or_either(time), or_either(observed)))
 }
 
 /// Turns OTLP's start and end into start and duration.

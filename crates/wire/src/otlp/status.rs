@@ -2,14 +2,15 @@
 
 use serde_json::json;
 
+use super::Signal;
 use super::protobuf::{framed, put_message, put_number, put_text, varint};
 
-/// An `ExportTraceServiceResponse` in protobuf.
+/// An `ExportTraceServiceResponse` or `ExportLogsServiceResponse` in protobuf.
 ///
 /// With nothing rejected and no message it is empty, which means full success. A message without
-/// rejected spans is a warning.
+/// anything rejected is a warning.
 ///
-/// **Rule:** `trace_service.proto`, `ExportTracePartialSuccess`; OTLP specification, "Partial
+/// **Rule:** `trace_service.proto`, `ExportTracePartialSuccess`, and the same of logs; OTLP specification, "Partial
 /// Success".
 pub fn response_protobuf(rejected: u64, message: &str) -> Vec<u8> {
     let mut out = Vec::new();
@@ -24,13 +25,13 @@ pub fn response_protobuf(rejected: u64, message: &str) -> Vec<u8> {
     out
 }
 
-/// An `ExportTraceServiceResponse` in JSON, as [`response_protobuf`].
+/// The same in JSON, as [`response_protobuf`].
 ///
 /// **Rule:** protobuf.dev, "ProtoJSON Format": `int64` is a string, empty fields are left out.
-pub fn response_json(rejected: u64, message: &str) -> String {
+pub fn response_json(signal: Signal, rejected: u64, message: &str) -> String {
     let mut partial = serde_json::Map::new();
     if rejected > 0 {
-        partial.insert("rejectedSpans".into(), rejected.to_string().into());
+        partial.insert(signal.rejected().into(), rejected.to_string().into());
     }
     if !message.is_empty() {
         partial.insert("errorMessage".into(), message.into());

@@ -4,7 +4,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
 use prost::Message;
-use throughline_wire::otlp;
+use throughline_wire::otlp::{self, Signal};
 
 /// `google.rpc.Status`, which the oracle's crate does not have.
 #[derive(Clone, PartialEq, Message)]
@@ -18,7 +18,7 @@ struct RpcStatus {
 #[test]
 fn full_success_is_an_empty_answer() {
     assert_eq!(otlp::response_protobuf(0, ""), b"");
-    assert_eq!(otlp::response_json(0, ""), "{}");
+    assert_eq!(otlp::response_json(Signal::Traces, 0, ""), "{}");
 }
 
 #[test]
@@ -33,10 +33,13 @@ fn partial_success_says_how_many_and_why() {
         assert_eq!(read.partial_success, Some(expected));
     }
     assert_eq!(
-        otlp::response_json(3, "a \"b\""),
+        otlp::response_json(Signal::Traces, 3, "a \"b\""),
         r#"{"partialSuccess":{"errorMessage":"a \"b\"","rejectedSpans":"3"}}"#
     );
-    assert_eq!(otlp::response_json(0, "x"), r#"{"partialSuccess":{"errorMessage":"x"}}"#);
+    assert_eq!(
+        otlp::response_json(Signal::Traces, 0, "x"),
+        r#"{"partialSuccess":{"errorMessage":"x"}}"#
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Everything a span says, in a form that two readers can be compared by.
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Proto};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as Proto};
 use opentelemetry_proto::tonic::trace::v1::{Span, span};
 use prost::Message;
 use throughline_model::{
@@ -98,22 +98,21 @@ fn of_span(span: SpanRef<'_>) -> Content {
     }
 }
 
-fn pairs(attributes: Attributes<'_>) -> Pairs {
-    attributes
-        .map(|(key, value)| {
-            let value = match value {
-                AttrValue::Str(text) => Value::Str(text.into()),
-                AttrValue::Bool(flag) => Value::Bool(flag),
-                AttrValue::Int(int) => Value::Int(int),
-                AttrValue::Double(double) => Value::Double(double.to_bits()),
-                AttrValue::Bytes(bytes) => Value::Bytes(bytes.into()),
-                AttrValue::Array(bytes) => Value::Array(bytes.into()),
-                AttrValue::Map(bytes) => Value::Map(bytes.into()),
-                AttrValue::Empty => Value::Empty,
-            };
-            (key.into(), value)
-        })
-        .collect()
+pub(crate) fn pairs(attributes: Attributes<'_>) -> Pairs {
+    attributes.map(|(key, found)| (key.into(), value(found))).collect()
+}
+
+pub(crate) fn value(value: AttrValue<'_>) -> Value {
+    match value {
+        AttrValue::Str(text) => Value::Str(text.into()),
+        AttrValue::Bool(flag) => Value::Bool(flag),
+        AttrValue::Int(int) => Value::Int(int),
+        AttrValue::Double(double) => Value::Double(double.to_bits()),
+        AttrValue::Bytes(bytes) => Value::Bytes(bytes.into()),
+        AttrValue::Array(bytes) => Value::Array(bytes.into()),
+        AttrValue::Map(bytes) => Value::Map(bytes.into()),
+        AttrValue::Empty => Value::Empty,
+    }
 }
 
 /// What `prost` reads, held to our rules: the spans to keep, and why the others go.
@@ -229,21 +228,20 @@ fn padded(id: &[u8], length: usize) -> Option<Vec<u8>> {
     }
 }
 
-fn proto_pairs(attributes: &[KeyValue]) -> Pairs {
-    attributes
-        .iter()
-        .map(|pair| {
-            let value = match pair.value.clone().unwrap_or_default().value {
-                Some(Proto::StringValue(text)) => Value::Str(text),
-                Some(Proto::BoolValue(flag)) => Value::Bool(flag),
-                Some(Proto::IntValue(int)) => Value::Int(int),
-                Some(Proto::DoubleValue(double)) => Value::Double(double.to_bits()),
-                Some(Proto::BytesValue(bytes)) => Value::Bytes(bytes),
-                Some(Proto::ArrayValue(list)) => Value::Array(list.encode_to_vec()),
-                Some(Proto::KvlistValue(map)) => Value::Map(map.encode_to_vec()),
-                Some(Proto::StringValueStrindex(_)) | None => Value::Empty,
-            };
-            (pair.key.clone(), value)
-        })
-        .collect()
+pub(crate) fn proto_pairs(attributes: &[KeyValue]) -> Pairs {
+    let pair = |pair: &KeyValue| (pair.key.clone(), proto_value(pair.value.clone()));
+    attributes.iter().map(pair).collect()
+}
+
+pub(crate) fn proto_value(value: Option<AnyValue>) -> Value {
+    match value.unwrap_or_default().value {
+        Some(Proto::StringValue(text)) => Value::Str(text),
+        Some(Proto::BoolValue(flag)) => Value::Bool(flag),
+        Some(Proto::IntValue(int)) => Value::Int(int),
+        Some(Proto::DoubleValue(double)) => Value::Double(double.to_bits()),
+        Some(Proto::BytesValue(bytes)) => Value::Bytes(bytes),
+        Some(Proto::ArrayValue(list)) => Value::Array(list.encode_to_vec()),
+        Some(Proto::KvlistValue(map)) => Value::Map(map.encode_to_vec()),
+        Some(Proto::StringValueStrindex(_)) | None => Value::Empty,
+    }
 }

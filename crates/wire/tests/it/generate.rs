@@ -14,18 +14,16 @@ pub(crate) fn request() -> impl Strategy<Value = ExportTraceServiceRequest> {
         .prop_map(|resource_spans| ExportTraceServiceRequest { resource_spans })
 }
 
-fn resource_spans() -> impl Strategy<Value = ResourceSpans> {
+pub(crate) fn resource() -> impl Strategy<Value = Option<Resource>> {
     let resource = (attributes(), any::<u32>()).prop_map(|(attributes, dropped)| Resource {
         attributes,
         dropped_attributes_count: dropped,
         ..Resource::default()
     });
-    (proptest::option::of(resource), vec(scope_spans(), 0..3), text()).prop_map(
-        |(resource, scope_spans, schema_url)| ResourceSpans { resource, scope_spans, schema_url },
-    )
+    proptest::option::of(resource)
 }
 
-fn scope_spans() -> impl Strategy<Value = ScopeSpans> {
+pub(crate) fn scope() -> impl Strategy<Value = Option<InstrumentationScope>> {
     let scope = (text(), text(), attributes(), any::<u32>()).prop_map(
         |(name, version, attributes, dropped_attributes_count)| InstrumentationScope {
             name,
@@ -34,8 +32,30 @@ fn scope_spans() -> impl Strategy<Value = ScopeSpans> {
             dropped_attributes_count,
         },
     );
-    (proptest::option::of(scope), vec(span(), 0..4), text())
-        .prop_map(|(scope, spans, schema_url)| ScopeSpans { scope, spans, schema_url })
+    proptest::option::of(scope)
+}
+
+/// The attribute that names the call of a function.
+pub(crate) fn invocation(request_id: String) -> KeyValue {
+    KeyValue {
+        key: "faas.invocation_id".into(),
+        value: Some(AnyValue { value: Some(Value::StringValue(request_id)) }),
+        ..KeyValue::default()
+    }
+}
+
+fn resource_spans() -> impl Strategy<Value = ResourceSpans> {
+    (resource(), vec(scope_spans(), 0..3), text()).prop_map(
+        |(resource, scope_spans, schema_url)| ResourceSpans { resource, scope_spans, schema_url },
+    )
+}
+
+fn scope_spans() -> impl Strategy<Value = ScopeSpans> {
+    (scope(), vec(span(), 0..4), text()).prop_map(|(scope, spans, schema_url)| ScopeSpans {
+        scope,
+        spans,
+        schema_url,
+    })
 }
 
 fn span() -> impl Strategy<Value = Span> {
@@ -91,7 +111,7 @@ fn link() -> impl Strategy<Value = span::Link> {
 }
 
 /// Mostly sound, sometimes missing, zero, short or long.
-fn id(length: usize) -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn id(length: usize) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         30 => vec(1..=255u8, length),
         1 => Just(vec![0; length]),
@@ -99,7 +119,7 @@ fn id(length: usize) -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn time() -> impl Strategy<Value = u64> {
+pub(crate) fn time() -> impl Strategy<Value = u64> {
     prop_oneof![
         2 => Just(0),
         20 => 0..=i64::MAX as u64,
@@ -108,7 +128,7 @@ fn time() -> impl Strategy<Value = u64> {
     ]
 }
 
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(String::new()),
         "[a-z.]{1,12}",
@@ -116,7 +136,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
+pub(crate) fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
     vec(pair(value().boxed()), 0..4)
 }
 
@@ -128,7 +148,7 @@ fn pair(value: BoxedStrategy<AnyValue>) -> impl Strategy<Value = KeyValue> {
     })
 }
 
-fn value() -> impl Strategy<Value = AnyValue> {
+pub(crate) fn value() -> impl Strategy<Value = AnyValue> {
     let leaf = prop_oneof![
         text().prop_map(Value::StringValue),
         any::<bool>().prop_map(Value::BoolValue),

@@ -35,7 +35,7 @@ fn rejected(span: &str, reason: RejectReason) {
 fn refused(body: &str) {
     let mut builder = SpanBatchBuilder::default();
     let refused = otlp::decode_json(body.as_bytes(), &mut builder);
-    assert!(matches!(refused, Err(DecodeError::Json(_))), "{body}");
+    assert!(matches!(refused, Err(DecodeError::Json { .. })), "{body}");
     assert!(builder.is_empty() && builder.finish().is_empty(), "nothing may stay behind");
 }
 

@@ -8,6 +8,7 @@ mod corpus;
 mod generate;
 mod json;
 mod limits;
+mod logs;
 mod oracle;
 mod recordings;
 mod xray;

@@ -106,7 +106,11 @@ async fn run(
     let Ready { mut environment, init, left } = ready;
     let configuration = &call.version.configuration;
     environment.caller.at(&call.request_id);
-    lock(&environment.log).write(vec![logs::start(&call.request_id, &configuration.version)]);
+    {
+        let mut log = lock(&environment.log);
+        log.during(&call.request_id);
+        log.write(vec![logs::start(&call.request_id, &configuration.version)]);
+    }
     let telemetry = Arc::clone(&environment.extensions().telemetry);
     platform::start(&telemetry, call);
     let (begun, begun_s) = (Instant::now(), now_s());
@@ -173,11 +177,10 @@ async fn run(
         traced: traced(call),
     };
     platform::report(&telemetry, call, platform::status(told.as_ref()), &report);
-    let lines = told.iter().map(|told| told.line.clone()).filter(|line| !line.is_empty());
-    let lines = lines.chain([logs::end(&call.request_id), logs::report(&report)]).collect();
     let group = {
         let mut log = lock(&environment.log);
-        log.write(lines);
+        log.fail(told.as_ref().map(|told| told.line.clone()).unwrap_or_default());
+        log.write(vec![logs::end(&call.request_id), logs::report(&report)]);
         if call.log_tail {
             outcome.log_tail = Some(log.take_tail());
         }
@@ -228,6 +231,9 @@ async fn start_once(inner: &Inner, call: &Call, limit: Duration) -> Result<Ready
     let log_group = log_group(&call.version);
     let log_stream = logs::stream_name(&configuration.version, ids::now_ms());
     let mut log = Log::new(Arc::clone(&inner.around.logs), log_group.clone(), log_stream.clone());
+    log.tell_of_calls(inner.around.receipts.clone(), &configuration.function_name);
+    // What a process says while it starts belongs to the call that waits for it.
+    log.during(&call.request_id);
     log.write(vec![logs::init_start(&configuration.runtime, &inner.around.region)]);
     let log = Arc::new(Mutex::new(log));
     let extensions = Arc::clone(&api.extensions);
@@ -330,15 +336,14 @@ fn not_ready(inner: &Inner, call: &Call, not: &NotReady, answer: Answer, receive
         status: Some(status.as_status()),
         traced: traced(call),
     };
-    let mut lines = vec![
-        logs::init_report(not.init.ms(), &status.in_init_report()),
-        logs::start(&call.request_id, &configuration.version),
-    ];
-    lines.extend(Some(told.line).filter(|line| !line.is_empty()));
-    lines.extend([logs::end(&call.request_id), logs::report(&report)]);
     let (tail, group) = {
         let mut log = lock(&not.log);
-        log.write(lines);
+        log.write(vec![
+            logs::init_report(not.init.ms(), &status.in_init_report()),
+            logs::start(&call.request_id, &configuration.version),
+        ]);
+        log.fail(told.line);
+        log.write(vec![logs::end(&call.request_id), logs::report(&report)]);
         (log.take_tail(), log.group.clone())
     };
     let times = Times {

@@ -189,37 +189,53 @@ async fn mappings_are_checked_and_changed() {
     lab.stop().await;
 }
 
-/// Takes receipts as throughline does.
-fn receipts_server() -> (String, Arc<Mutex<Vec<Value>>>) {
+/// What throughline was told.
+#[derive(Default)]
+struct Told {
+    receipts: Mutex<Vec<Value>>,
+    /// The records of `POST /v1/logs`.
+    records: Mutex<Vec<Value>>,
+}
+
+fn take_requests(stream: std::net::TcpStream, received: &Told) {
     use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    let mut line = String::new();
+    while reader.read_line(&mut line).unwrap_or(0) > 0 {
+        if let Some(text) = line.to_lowercase().strip_prefix("content-length:") {
+            length = text.trim().parse().unwrap();
+        }
+        if line == "\r\n" {
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            match serde_json::from_slice(&body).unwrap() {
+                Value::Array(receipts) => received.receipts.lock().unwrap().extend(receipts),
+                logs => {
+                    let resources = logs["resourceLogs"].as_array().unwrap().iter();
+                    let records = resources.flat_map(|resource| {
+                        resource["scopeLogs"][0]["logRecords"].as_array().unwrap().clone()
+                    });
+                    received.records.lock().unwrap().extend(records);
+                }
+            }
+            let answer = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
+            reader.get_mut().write_all(answer).unwrap();
+        }
+        line.clear();
+    }
+}
+
+/// Takes receipts and log records as throughline does.
+fn throughline() -> (String, Arc<Told>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let all: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let all: Arc<Told> = Arc::default();
     let received = Arc::clone(&all);
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let mut reader = BufReader::new(stream);
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                    break;
-                }
-                let lower = line.to_lowercase();
-                if let Some(text) = lower.strip_prefix("content-length:") {
-                    length = text.trim().parse().unwrap();
-                }
-                if line == "\r\n" {
-                    let mut body = vec![0; length];
-                    reader.read_exact(&mut body).unwrap();
-                    received
-                        .lock()
-                        .unwrap()
-                        .extend(serde_json::from_slice::<Vec<Value>>(&body).unwrap());
-                    let answer = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
-                    reader.get_mut().write_all(answer).unwrap();
-                }
-            }
+            let received = Arc::clone(&received);
+            std::thread::spawn(move || take_requests(stream, &received));
         }
     });
     (base, all)
@@ -227,14 +243,14 @@ fn receipts_server() -> (String, Arc<Mutex<Vec<Value>>>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_record_leaves_a_receipt_that_names_the_call() {
-    let (base, receipts) = receipts_server();
+    let (base, told) = throughline();
     let lab = Lab::with_receipts(LambdaConfig::default(), Sink::to(&base).unwrap());
     lab.node(CONSUMER).await;
     lab.streams.put("a");
     lab.streams.put("b");
     lab.functions.create_event_source(&spec()).unwrap();
-    until("two receipts", || receipts.lock().unwrap().len() == 2).await;
-    let receipts = receipts.lock().unwrap().clone();
+    until("two receipts", || told.receipts.lock().unwrap().len() == 2).await;
+    let receipts = told.receipts.lock().unwrap().clone();
     let start = lab.logs.lines().into_iter().find(|line| line.starts_with("START ")).unwrap();
     let id = receipts[1]["functionRequestId"].as_str().unwrap();
     assert!(start.contains(id), "{start}");
@@ -242,12 +258,17 @@ async fn every_record_leaves_a_receipt_that_names_the_call() {
     assert_eq!(receipts[1]["id"], "00000000000000000002");
     assert_eq!(receipts[1]["direction"], "in");
     assert_eq!((&receipts[1]["index"], &receipts[1]["batchSize"]), (&json!(1), &json!(2)));
+    until("the line", || !told.records.lock().unwrap().is_empty()).await;
+    let record = told.records.lock().unwrap()[0].clone();
+    assert_eq!(record["body"]["stringValue"], r#"GOT ["a","b"]"#);
+    assert_eq!(record["attributes"][0]["key"], "faas.invocation_id");
+    assert_eq!(record["attributes"][0]["value"]["stringValue"], id);
     lab.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_calls_a_function_without_waiting_for_it() {
-    let (base, receipts) = receipts_server();
+    let (base, told) = throughline();
     let lab = Lab::with_receipts(LambdaConfig::default(), Sink::to(&base).unwrap());
     lab.node("exports.handler = async (e) => { process.stdout.write(`GOT ${JSON.stringify(e.Records[0].Sns.Message)}\\n`); };").await;
     let message = SnsMessage {
@@ -260,8 +281,8 @@ async fn a_topic_calls_a_function_without_waiting_for_it() {
     let arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
     lab.functions.deliver_sns(arn, &message).await.unwrap();
     until("the message", || got(&lab) == [json!("hello")]).await;
-    until("its receipt", || !receipts.lock().unwrap().is_empty()).await;
-    let receipt = receipts.lock().unwrap()[0].clone();
+    until("its receipt", || !told.receipts.lock().unwrap().is_empty()).await;
+    let receipt = told.receipts.lock().unwrap()[0].clone();
     assert_eq!(
         (&receipt["carrier"], &receipt["resource"], &receipt["id"]),
         (&json!("sns"), &json!("signup-topic"), &json!("m-1"))

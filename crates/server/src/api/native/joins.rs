@@ -91,7 +91,7 @@ pub(super) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Res
     let (verdict, changed) = match said {
         Some(said) => (said, false),
         None => {
-            app.metrics.received(receipts::PROTOCOL, 1);
+            app.metrics.spans().received(receipts::PROTOCOL, 1);
             receipts::store(&app, note(to, &verdict)).await?;
             (verdict, true)
         }

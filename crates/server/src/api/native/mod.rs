@@ -16,6 +16,7 @@ mod joins;
 mod journey_list;
 mod journeys;
 mod links;
+mod logs;
 mod map;
 mod places;
 mod receipts;
@@ -84,6 +85,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(traces::view))
         .routes(routes!(traces::span))
         .routes(routes!(links::links))
+        .routes(routes!(logs::logs))
         .routes(routes!(services::environments))
         .routes(routes!(services::services))
         .routes(routes!(services::operations))

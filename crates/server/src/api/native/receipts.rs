@@ -107,8 +107,8 @@ pub(super) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Res
         }
     }
     let batch = builder.finish();
-    app.metrics.received(PROTOCOL, (batch.len() + rejected.len()) as u64);
-    app.metrics.rejected(PROTOCOL, "receipt", rejected.len() as u64);
+    app.metrics.spans().received(PROTOCOL, (batch.len() + rejected.len()) as u64);
+    app.metrics.spans().rejected(PROTOCOL, "receipt", rejected.len() as u64);
     let answer = ReceiptsAnswer { accepted: batch.len(), rejected };
     store(&app, batch).await?;
     let text = serde_json::to_vec(&answer).map_err(|err| ApiError::internal(err.to_string()))?;

@@ -48,7 +48,7 @@ struct Status {
 
 /// One attribute.
 #[derive(Debug, Serialize, ToSchema)]
-struct Attribute {
+pub(super) struct Attribute {
     key: String,
     /// `string`, `int`, `double`, `bool`, `bytes`, `array`, `map` or `empty`.
     #[serde(rename = "type")]
@@ -134,7 +134,7 @@ pub(super) fn span_detail(span: SpanRef<'_>, trace_start: i64) -> SpanDetail {
     }
 }
 
-fn attributes(attributes: Attributes<'_>) -> Vec<Attribute> {
+pub(super) fn attributes(attributes: Attributes<'_>) -> Vec<Attribute> {
     let render = |(key, value): (&str, AttrValue<'_>)| Attribute {
         key: key.to_owned(),
         kind: value.kind().word(),
@@ -143,7 +143,7 @@ fn attributes(attributes: Attributes<'_>) -> Vec<Attribute> {
     attributes.map(render).collect()
 }
 
-fn json(value: AttrValue<'_>) -> Value {
+pub(super) fn json(value: AttrValue<'_>) -> Value {
     const EXACT_MAX: u64 = 1 << 53;
     match value {
         AttrValue::Str(text) => text.into(),

@@ -26,7 +26,10 @@ struct StatusAnswer {
     spans: u64,
     /// Traces held, approximately.
     traces: u64,
+    /// Log records held.
+    log_records: u64,
     blocks: u64,
+    /// Of spans and log records.
     bytes_on_disk: u64,
     /// Earliest start of a span; empty when none is held.
     oldest_unix_nano: String,
@@ -102,7 +105,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Response, ApiE
 }
 
 fn status_answer(app: &App) -> StatusAnswer {
-    let stats = app.store.stats();
+    let (stats, logs) = (app.store.stats(), app.logs.stats());
     let readiness = app.readiness();
     let time = |time: Option<i64>| time.map(|t| t.to_string()).unwrap_or_default();
     let doors = app.doors().into_iter();
@@ -113,8 +116,9 @@ fn status_answer(app: &App) -> StatusAnswer {
         reason: readiness.err(),
         spans: stats.spans,
         traces: stats.traces,
+        log_records: logs.spans,
         blocks: stats.blocks,
-        bytes_on_disk: stats.bytes_on_disk,
+        bytes_on_disk: stats.bytes_on_disk + logs.bytes_on_disk,
         oldest_unix_nano: time(stats.oldest_unix_nano),
         newest_unix_nano: time(stats.newest_unix_nano),
         received_spans: app.metrics.received_spans(),
@@ -148,7 +152,7 @@ pub(super) async fn rejected(State(app): State<Arc<App>>) -> Result<Response, Ap
     Ok(json_response(text.into()))
 }
 
-/// Forgets every span, and where the page's cards stand. Only when the server was started with `--allow-reset`.
+/// Forgets every span and log record, and where the page's cards stand. Only when the server was started with `--allow-reset`.
 #[utoipa::path(
     post, path = "/reset", operation_id = "reset",
     responses(
@@ -164,6 +168,7 @@ pub(super) async fn reset(State(app): State<Arc<App>>) -> Result<Response, ApiEr
     }
     let reset = tokio::task::spawn_blocking(move || {
         app.store.reset()?;
+        app.logs.reset()?;
         app.places.clear().map_err(std::io::Error::other)
     })
     .await;
