@@ -7,7 +7,7 @@ import { screens, sendSystems } from "./screens.js";
 import { startServer } from "./server.js";
 
 /** Those of the documents: few and not large, so that the repository stays small. */
-const FEW = ["map-light", "map-focus-dark", "traces-light", "trace-light", "trace-dark", "service-dark"];
+const FEW = ["trace-logs-light", "map-light", "map-focus-dark", "traces-light", "trace-light", "trace-dark", "service-dark"];
 
 const [folder, flag] = process.argv.slice(2);
 const sizes = flag === "--all" ? [[1680, 945], [1280, 800]] : [[1280, 760]];

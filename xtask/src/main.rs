@@ -8,6 +8,7 @@ mod tidy;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 
 /// The project's own commands.
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Tidy(options) => tidy::run(&options),
         Command::Openapi(options) => openapi::run(&options),
+        Command::Bench(_) | Command::BenchXray(_) if cfg!(debug_assertions) => in_release(),
         Command::Bench(options) => bench::run(&options),
         Command::BenchXray(options) => bench::segments::run(&options),
     };
@@ -48,11 +50,24 @@ fn repository() -> PathBuf {
     own.as_deref().and_then(Path::parent).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
+/// Runs the same command with our own release build: a debug build would measure its own slowness,
+/// in the load that it makes and in the yardstick.
+fn in_release() -> anyhow::Result<ExitCode> {
+    let program = built("release", "xtask")?;
+    let status = std::process::Command::new(&program).args(std::env::args_os().skip(1)).status();
+    let status = status.with_context(|| format!("failed to run {}", program.display()))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 /// The built binary of a profile: `debug` or `release`.
 fn binary(profile: &str) -> anyhow::Result<PathBuf> {
+    built(profile, "throughline")
+}
+
+fn built(profile: &str, name: &str) -> anyhow::Result<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| repository().join("target"), PathBuf::from);
-    let path = target.join(profile).join("throughline");
+    let path = target.join(profile).join(name);
     anyhow::ensure!(
         path.exists(),
         "{} is not built; run cargo build --workspace{}",

@@ -76,7 +76,10 @@ fn index_answer(path: &str) -> Response {
     let file = Files::get("index.html");
     let text = file.as_ref().and_then(|file| std::str::from_utf8(&file.data).ok());
     let text = match text {
-        Some(text) => text.replacen(BASE, &format!("<base href=\"{}\" />", base(path)), 1),
+        Some(text) => {
+            let head = format!("<base href=\"{}\" />{}", base(path), preload(path));
+            text.replacen(BASE, &head, 1)
+        }
         None => NOT_BUILT.to_owned(),
     };
     let headers = [
@@ -84,6 +87,20 @@ fn index_answer(path: &str) -> Response {
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
     ];
     (headers, text).into_response()
+}
+
+/// What the page will ask for first: a browser that knows asks while the script is on its way.
+fn preload(path: &str) -> String {
+    let id = path.split_once("/t/").map(|(_, id)| id).filter(|id| {
+        // Only what is a trace id stands in the document.
+        id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    });
+    id.map_or_else(String::new, |id| {
+        format!(
+            "<link rel=\"preload\" href=\"api/v1/traces/{id}/view\" as=\"fetch\" \
+             crossorigin=\"anonymous\" />"
+        )
+    })
 }
 
 /// The way from `path` back to where the page lives, as a relative address.
@@ -109,6 +126,18 @@ mod tests {
         ] {
             assert_eq!(base(path), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn a_trace_is_asked_for_with_its_page_and_nothing_else_is() {
+        let id = "5b8efff798038103d269b633813fc60c";
+        let link = format!("href=\"api/v1/traces/{id}/view\"");
+        assert!(preload(&format!("/t/{id}")).contains(&link));
+        assert!(preload(&format!("/under/a/path/t/{id}")).contains(&link));
+        for path in ["/", "/t/", "/t/5b8e", "/t/\"><script>alert(1)</script>", "/map"] {
+            assert_eq!(preload(path), "", "{path}");
+        }
+        assert_eq!(preload(&format!("/t/{}", id.to_uppercase())), "");
     }
 
     #[test]

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   formatChange,
   formatDuration,
+  formatOffset,
   formatRate,
   formatShare,
   formatTick,
@@ -25,6 +26,10 @@ test("durations keep three digits and a unit", () => {
   check(90e9, "1.50 min");
   check(-38_000_000, "−38 ms");
   check(null, "…");
+});
+
+test("offsets say before or after", () => {
+  expect([31_600_000, 0, -608_000_000].map(formatOffset)).toEqual(["+31.6 ms", "+0 ns", "−608 ms"]);
 });
 
 test("rates choose the unit that a person can picture", () => {

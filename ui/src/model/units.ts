@@ -24,6 +24,11 @@ export function formatDuration(ns: number | null): string {
   return `${Math.round(ns)} ns`;
 }
 
+/** A time before or after another: `+31.6 ms`, `−608 ms`. */
+export function formatOffset(ns: number): string {
+  return ns < 0 ? formatDuration(ns) : `+${formatDuration(ns)}`;
+}
+
 /** Axis ticks share one unit and only the digits their step needs. */
 export function formatTick(ns: number, stepNs: number): string {
   if (ns === 0) return "0";

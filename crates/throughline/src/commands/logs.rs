@@ -65,7 +65,7 @@ fn render(logs: &TraceLogs) -> String {
         // A text of several lines stays one record: its lines are moved under the first.
         let indent = " ".repeat(4);
         for (number, line) in said.lines().enumerate() {
-            let line = clean(line);
+            let line = clean(&line.replace('\t', "  "));
             let _ = match number {
                 0 => writeln!(text, "{}  {severity}  {service:<width$}  {line}", time.dimmed()),
                 _ => writeln!(text, "{indent}{line}"),
