@@ -6,12 +6,13 @@ import { sendYesterday, walkChanges } from "./changes.js";
 import { twoTraces, walkCompare } from "./compare.js";
 import { walkExplore } from "./explore.js";
 import { sendLogs, walkLogs } from "./logs.js";
+import { rideScreens, sendRides, walkRides } from "./ride.js";
 import { sendShop, sendTrace } from "./systems.js";
 
 const ENV = "env=production";
 
 /** The screens that are looked at: a name, an address, and what must be there first. */
-export function screens({ big, failing, good }) {
+export function screens({ big, failing, good, ride }) {
   return [
     ["map", `/map?${ENV}`, (page) => page.getByRole("button", { name: /^payments service/ }).waitFor()],
     ["map-focus", `/map?${ENV}&focus=payments`, (page) => page.getByRole("heading", { name: "payments" }).waitFor()],
@@ -31,6 +32,7 @@ export function screens({ big, failing, good }) {
     ["explore-table", `/explore?${ENV}&view=table`, (page) => page.getByRole("region", { name: "Numbers over time" }).waitFor()],
     ["map-parts", `/map?${ENV}&break=tenant.id&focus=payments`, (page) => page.getByText("By tenant.id").waitFor()],
     ["map-changes", `/map?${ENV}&cmp=-24h`, (page) => page.getByRole("button", { name: /^legacy-vat service/ }).waitFor()],
+    ...rideScreens(ride),
     ["setup", "/setup", (page) => page.getByText("spans received").waitFor()],
     ["unknown", "/nowhere", (page) => page.getByText("There is no such page").waitFor()],
   ];
@@ -46,7 +48,8 @@ export async function sendSystems(server, options = {}) {
   await sendLogs(server, failing.traceId);
   const { good } = await twoTraces(server);
   await sendYesterday(server);
-  return { big, failing: failing.traceId, good };
+  const ride = await sendRides(server.url, options);
+  return { big, failing: failing.traceId, good, ride };
 }
 
 export async function walkScreens({ page, server, step, complaints }) {
@@ -106,6 +109,7 @@ export async function walkScreens({ page, server, step, complaints }) {
     await page.keyboard.press("Escape");
   });
 
+  await walkRides({ page, open, step, failing: sent.ride });
   await walkLogs({ page, open, step, traceId: failing });
 
   await step("a trace is copied as Markdown with its finding and ids", async () => {

@@ -18,7 +18,7 @@ export function random(seed) {
   };
 }
 
-const hex = (next, digits) =>
+export const hex = (next, digits) =>
   Array.from({ length: digits / 8 }, () =>
     Math.floor(next() * 2 ** 32)
       .toString(16)
@@ -33,9 +33,9 @@ const value = (v) =>
     : typeof v === "boolean"
       ? { boolValue: v }
       : { stringValue: v };
-const attributes = (map) => Object.entries(map).map(([key, v]) => ({ key, value: value(v) }));
+export const attributes = (map) => Object.entries(map).map(([key, v]) => ({ key, value: value(v) }));
 
-const KIND = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 };
+export const KIND = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 };
 
 /**
  * Who calls whom. `calls`: [service, operation, share of requests]; `uses`: [kind, name, usual ms];
@@ -332,7 +332,7 @@ function grow(push, next, parent, service, from, length, room) {
 }
 
 /** Sends spans by OTLP/HTTP JSON, grouped by service, in requests of a bounded size. */
-async function send(url, spans, environment) {
+export async function send(url, spans, environment) {
   for (let from = 0; from < spans.length; from += BATCH_SPANS) {
     const byService = new Map();
     for (const [service, span] of spans.slice(from, from + BATCH_SPANS)) {

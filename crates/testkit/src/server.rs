@@ -133,6 +133,12 @@ impl Server {
         answer(request.header("content-type", "application/x-protobuf").send(body))
     }
 
+    /// Sends a JSON body to the main port; status 0 when no answer came.
+    pub fn post_json(&self, path: &str, body: &Value) -> (u16, String) {
+        let request = self.agent.post(self.url(path));
+        answer(request.header("content-type", "application/json").send(body.to_string()))
+    }
+
     /// Sends SIGKILL while others still talk to the server; drop the server to wait for its end.
     pub fn strike(&self) {
         self.signal("-KILL");

@@ -1,4 +1,5 @@
-//! `kill -9` under full load, ten times: what was acknowledged is there afterwards, once.
+//! `kill -9` under full load, ten times: what was acknowledged is there afterwards, once. Each span
+//! has a log record, which goes first: a span counts when both were acknowledged.
 //!
 //! Four threads export without a pause. After a random number of acknowledgements and a random
 //! moment more, the server is killed, then started again on the same data. Ten kills more come
@@ -12,6 +13,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use serde_json::json;
 use throughline_model::{SpanId, TraceId};
 use throughline_testkit::{Rng, Server, Span, otlp_request, span};
 
@@ -146,7 +148,9 @@ fn send_until_it_dies(server: &Server, mut rng: Rng, done: &mpsc::Sender<Vec<Spa
             let trace = TraceId(rng.trace_id());
             spans.extend((0..SPANS_PER_TRACE).map(|_| one(&mut rng, trace)));
         }
-        match server.export(&otlp_request(&spans)).0 {
+        let logs = server.post_json("/v1/logs", &log_request(&spans)).0;
+        let status = if logs == 200 { server.export(&otlp_request(&spans)).0 } else { logs };
+        match status {
             200 => {
                 if done.send(spans).is_err() {
                     return;
@@ -157,6 +161,16 @@ fn send_until_it_dies(server: &Server, mut rng: Rng, done: &mpsc::Sender<Vec<Spa
             _ => return,
         }
     }
+}
+
+/// A record for each span.
+fn log_request(spans: &[Span]) -> serde_json::Value {
+    let record = |span: &Span| {
+        json!({"traceId": span.trace_id.to_string(), "spanId": span.span_id.to_string(),
+               "timeUnixNano": "1795000000000000000", "body": {"stringValue": "worked"}})
+    };
+    let records: Vec<_> = spans.iter().map(record).collect();
+    json!({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]})
 }
 
 fn one(rng: &mut Rng, trace: TraceId) -> Span {
@@ -190,5 +204,19 @@ fn check_trace(server: &Server, trace: TraceId, acknowledged: &BTreeSet<SpanId>)
     assert_eq!(once.len(), found.len(), "a span of {trace} is there twice");
     for span in acknowledged {
         assert!(once.contains(&span.to_string()), "span {span} of {trace} is lost");
+    }
+    let answer = server.get_json(&format!("/api/v1/traces/{trace}/logs"));
+    let records = answer["records"].as_array().unwrap().iter();
+    let mut told: Vec<&str> = records.map(|record| record["spanId"].as_str().unwrap()).collect();
+    let count = told.len();
+    told.sort_unstable();
+    told.dedup();
+    assert_eq!(told.len(), count, "a log record of {trace} is there twice");
+    for span in acknowledged {
+        let span = span.to_string();
+        assert!(
+            told.binary_search(&&*span).is_ok(),
+            "the record of span {span} of {trace} is lost"
+        );
     }
 }

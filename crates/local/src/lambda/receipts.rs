@@ -2,7 +2,7 @@
 //!
 //! In:   [`Receipt`]s, from the front door (a function put a record) and from event sources (a function got it).
 //! Out:  `POST {throughline}/api/v1/receipts`, a JSON array.
-//! Rule: a receipt never delays what it is about; [`Courier`] drops and counts what does not fit.
+//! Rule: a receipt never delays what it is about; `courier` drops and counts what does not fit.
 
 use serde::Serialize;
 
