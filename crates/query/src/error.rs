@@ -33,6 +33,14 @@ pub enum RunError {
         /// What all queries together may have, in bytes.
         limit_bytes: usize,
     },
+    /// A trace has more log records than are read at once.
+    #[error("it has {found} log records, more than the {max} that are read at once")]
+    TooManyRecords {
+        /// How many it has, copies counted.
+        found: u64,
+        /// How many are read.
+        max: u64,
+    },
     /// Something of ours is broken; the text says what.
     #[error("cannot run the query: {0}")]
     Engine(String),

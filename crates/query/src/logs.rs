@@ -14,6 +14,9 @@ use crate::journeys::invocation;
 /// Records given of one trace, the earliest.
 pub const LOGS_MAX: usize = 10_000;
 
+/// Records that are read of one trace: one that never ends may have any number of them.
+const READ_MAX: u64 = 200_000;
+
 /// Calls of functions of one trace whose records are looked for.
 const INVOCATIONS_MAX: usize = 256;
 
@@ -32,7 +35,8 @@ pub struct TraceLogs {
     pub total: u64,
 }
 
-/// The log records of a trace. `None` when neither a span nor a record of it is held.
+/// The log records of a trace. `None` when neither a span nor a record of it is held; fails when it
+/// has more records than are read at once.
 pub fn logs(
     spans: &Snapshot,
     records: &Snapshot,
@@ -41,6 +45,10 @@ pub fn logs(
     let trace = spans.trace(id)?;
     let calls = calls(&trace);
     let homes: Vec<TraceId> = calls.keys().copied().chain([id]).collect();
+    let held: u64 = records.piece_counts(&homes).values().sum();
+    if held > READ_MAX {
+        return Err(RunError::TooManyRecords { found: held, max: READ_MAX });
+    }
     let found = records.traces(&homes)?;
     if trace.is_empty() && !found.contains_key(&id) {
         return Ok(None);
@@ -185,6 +193,19 @@ mod tests {
         assert_eq!(found.unwrap().total, 1);
         let found = logs(&spans.snapshot(), &records.snapshot(), TraceId([9; 16])).unwrap();
         assert!(found.is_none());
+    }
+
+    #[test]
+    fn a_trace_that_never_ends_is_refused_and_not_read() {
+        let (_kept, spans) = store(true);
+        let (_kept_too, records) = store(false);
+        put(&records, |builder| {
+            for time in 0..READ_MAX as i64 + 1 {
+                record(builder, TRACE, SpanId::ZERO, time, "tick");
+            }
+        });
+        let refused = logs(&spans.snapshot(), &records.snapshot(), TRACE).unwrap_err();
+        assert!(matches!(refused, RunError::TooManyRecords { found: 200_001, .. }), "{refused}");
     }
 
     #[test]

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// A minute of a busy lab; each is some 300 bytes.
-const QUEUE_MAX: usize = 4096;
 /// Parcels in one request.
 const BATCH_MAX: usize = 256;
 
 /// Something that throughline takes.
 pub(crate) trait Parcel: Send + Sized + 'static {
+    /// How many may wait.
+    const QUEUE_MAX: usize;
     /// Where it takes it.
     const PATH: &'static str;
     /// What to say when it does not.
@@ -51,7 +51,7 @@ impl<T: Parcel> Courier<T> {
     /// Sends to the throughline at `base` (`http://127.0.0.1:4000`). Starts one thread.
     pub(crate) fn to(base: &str) -> std::io::Result<Self> {
         let url = format!("{}{}", base.trim_end_matches('/'), T::PATH);
-        let (queue, waiting) = sync_channel(QUEUE_MAX);
+        let (queue, waiting) = sync_channel(T::QUEUE_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
         let lost = Arc::clone(&dropped);
         std::thread::Builder::new()

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use super::courier::Parcel;
 
+/// Longer lines are cut; CloudWatch Logs has the whole.
+const TEXT_BYTES_MAX: usize = 32_768;
+
 /// A line that a function said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
@@ -23,7 +26,17 @@ pub(crate) struct Line {
     pub(crate) is_failure: bool,
 }
 
+impl Line {
+    /// As much of a line as is kept.
+    pub(crate) fn cut(text: &str) -> String {
+        let end = text.floor_char_boundary(TEXT_BYTES_MAX);
+        text.get(..end).unwrap_or_default().to_owned()
+    }
+}
+
 impl Parcel for Line {
+    /// With [`TEXT_BYTES_MAX`], 32 MB at most.
+    const QUEUE_MAX: usize = 1024;
     const PATH: &'static str = "/v1/logs";
     const LOST: &'static str = "the lines of functions are not taken; traces show no logs";
 
@@ -129,6 +142,15 @@ mod tests {
         ] {
             assert_eq!(read(text, "r-1"), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        assert_eq!(Line::cut("short\n"), "short\n");
+        let cut = Line::cut(&"\u{e9}".repeat(40_000));
+        assert_eq!(cut.len(), TEXT_BYTES_MAX);
+        let cut = Line::cut(&format!("x{}", "\u{e9}".repeat(40_000)));
+        assert_eq!(cut.len(), TEXT_BYTES_MAX - 1);
     }
 
     #[test]

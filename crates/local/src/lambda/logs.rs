@@ -85,7 +85,7 @@ impl Log {
                 function_name: function_name.clone(),
                 group: self.group.clone(),
                 stream: self.stream.clone(),
-                text: text.to_owned(),
+                text: Line::cut(text),
                 is_failure,
             });
         }

@@ -61,6 +61,8 @@ fn as_text<S: serde::Serializer>(nanos: &i64, serializer: S) -> Result<S::Ok, S:
 }
 
 impl Parcel for Receipt {
+    /// A minute of a busy lab; each is some 300 bytes.
+    const QUEUE_MAX: usize = 4096;
     const PATH: &'static str = "/api/v1/receipts";
     const LOST: &'static str = "receipts are not taken; traces over queues may stay apart";
 

@@ -65,7 +65,7 @@ impl From<QueryError> for ApiError {
 impl From<RunError> for ApiError {
     fn from(err: RunError) -> Self {
         match err {
-            RunError::TooLarge { .. } => {
+            RunError::TooLarge { .. } | RunError::TooManyRecords { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, err.to_string())
             }
             RunError::Read(_) | RunError::Engine(_) => {

@@ -58,6 +58,7 @@ struct LogRecord {
         (status = 200, description = "The records by time", body = LogsAnswer),
         (status = 400, description = "The id cannot be read", body = ErrorBody),
         (status = 404, description = "Neither a span nor a log record of this trace is held", body = ErrorBody),
+        (status = 422, description = "It has more log records than are read at once", body = ErrorBody),
         (status = 503, description = "Too many queries wait", body = ErrorBody),
     )
 )]

@@ -126,7 +126,9 @@ impl From<QueryError> for XrayError {
 impl From<RunError> for XrayError {
     fn from(err: RunError) -> Self {
         match err {
-            RunError::TooLarge { .. } => Self::invalid(err.to_string()),
+            RunError::TooLarge { .. } | RunError::TooManyRecords { .. } => {
+                Self::invalid(err.to_string())
+            }
             RunError::Read(_) | RunError::Engine(_) => {
                 tracing::error!(error = %err, "query failed");
                 Self::new(ErrorKind::InternalFailure, err.to_string())
