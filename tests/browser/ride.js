@@ -2,7 +2,7 @@
 // customer is, who is near, and the ways of ten drivers, three at a time. One redis in a few is slow
 // and fails. Four services, two stores, some fifty spans a request.
 import assert from "node:assert/strict";
-import { attributes, hex, KIND, random, send } from "./systems.js";
+import { hex, otlpSpan, random, send } from "./systems.js";
 
 export const RIDE_ENVIRONMENT = "rides";
 const CUSTOMERS = ["Rachel's Floral Designs", "Trom Chocolatier", "Japanese Desserts", "Amazing Coffee Roasters"];
@@ -28,17 +28,8 @@ function ride(next, startNano, spans) {
   const traceId = hex(next, 32);
   const about = (usual) => usual * MS * (0.7 + next() * 0.6);
   const put = (service, name, kind, parent, from, to, more = {}, failed = "") => {
-    const span = {
-      traceId,
-      spanId: hex(next, 16),
-      ...(parent ? { parentSpanId: parent } : {}),
-      name,
-      kind: KIND[kind],
-      startTimeUnixNano: String(startNano + BigInt(Math.round(from))),
-      endTimeUnixNano: String(startNano + BigInt(Math.round(to))),
-      attributes: attributes(more),
-      status: failed ? { code: 2, message: failed } : {},
-    };
+    const [begun, ended] = [from, to].map((offset) => startNano + BigInt(Math.round(offset)));
+    const span = otlpSpan(next, traceId, name, kind, parent, begun, ended, more, failed);
     spans.push([service, span]);
     return span;
   };

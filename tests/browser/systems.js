@@ -33,9 +33,24 @@ const value = (v) =>
     : typeof v === "boolean"
       ? { boolValue: v }
       : { stringValue: v };
-export const attributes = (map) => Object.entries(map).map(([key, v]) => ({ key, value: value(v) }));
+const attributes = (map) => Object.entries(map).map(([key, v]) => ({ key, value: value(v) }));
 
-export const KIND = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 };
+const KIND = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 };
+
+/** A span of OTLP with an id of its own; times are nanoseconds, `failed` says why it did. */
+export function otlpSpan(next, traceId, name, kind, parent, start, end, more, failed) {
+  return {
+    traceId,
+    spanId: hex(next, 16),
+    ...(parent ? { parentSpanId: parent } : {}),
+    name,
+    kind: KIND[kind],
+    startTimeUnixNano: String(start),
+    endTimeUnixNano: String(end),
+    attributes: attributes(more),
+    status: failed ? { code: 2, message: failed } : {},
+  };
+}
 
 /**
  * Who calls whom. `calls`: [service, operation, share of requests]; `uses`: [kind, name, usual ms];
@@ -115,17 +130,7 @@ function shopTrace(next, entry, startNs, spans) {
   const ns = (millis) => BigInt(Math.max(1, Math.round(millis * 1e6)));
 
   function push(service, name, kind, parent, start, end, more, failed) {
-    const span = {
-      traceId,
-      spanId: hex(next, 16),
-      ...(parent ? { parentSpanId: parent } : {}),
-      name,
-      kind: KIND[kind],
-      startTimeUnixNano: String(start),
-      endTimeUnixNano: String(end),
-      attributes: attributes({ "tenant.id": tenant, ...more }),
-      status: failed ? { code: 2, message: failed } : {},
-    };
+    const span = otlpSpan(next, traceId, name, kind, parent, start, end, { "tenant.id": tenant, ...more }, failed);
     spans.push([service, span]);
     return span;
   }
@@ -271,11 +276,8 @@ export async function sendTrace(url, { count = 20_000, seed = 11, nowMs = Date.n
   const total = 4_820_000_000;
   const spans = [];
   const push = (service, name, kind, parent, from, to, failed = "", more = {}) => {
-    const span = {
-      traceId, spanId: hex(next, 16), ...(parent ? { parentSpanId: parent } : {}), name, kind: KIND[kind],
-      startTimeUnixNano: String(start + BigInt(Math.round(from))), endTimeUnixNano: String(start + BigInt(Math.round(to))),
-      attributes: attributes({ "tenant.id": "acme-eu", ...more }), status: failed ? { code: 2, message: failed } : {},
-    };
+    const [begun, ended] = [from, to].map((offset) => start + BigInt(Math.round(offset)));
+    const span = otlpSpan(next, traceId, name, kind, parent, begun, ended, { "tenant.id": "acme-eu", ...more }, failed);
     if (failed && kind === "client") span.events = [exception(start + BigInt(Math.round(to)) - MS)];
     spans.push([service, span]);
     return span.spanId;

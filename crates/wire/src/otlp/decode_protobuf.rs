@@ -61,14 +61,14 @@ pub(super) fn decode(
 }
 
 pub(super) struct Decoder<'a, 'b> {
-    pub(super) body: &'a [u8],
+    body: &'a [u8],
     items: Items,
     pub(super) builder: &'b mut SpanBatchBuilder,
     /// Events and links of the span being read: the builder wants them after its attributes.
     events: Vec<&'a [u8]>,
     links: Vec<&'a [u8]>,
     pub(super) scratch: Vec<u8>,
-    pub(super) rejected: Rejections,
+    rejected: Rejections,
     pub(super) warnings: Warnings,
 }
 

@@ -1,7 +1,10 @@
 //! Everything a span says, in a form that two readers can be compared by.
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as Proto};
+use opentelemetry_proto::tonic::common::v1::{
+    AnyValue, InstrumentationScope, KeyValue, any_value::Value as Proto,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{Span, span};
 use prost::Message;
 use throughline_model::{
@@ -26,10 +29,16 @@ pub(crate) type Pairs = Vec<(String, Value)>;
 /// Trace, span, state, flags, attributes, dropped.
 pub(crate) type Link = (Vec<u8>, Vec<u8>, String, u32, Pairs, u32);
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Content {
+/// Who sent a span or record: its resource and its scope.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Owner {
     pub(crate) resource: (Pairs, u32, String),
     pub(crate) scope: (String, String, Pairs, u32, String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Content {
+    pub(crate) owner: Owner,
     pub(crate) ids: (Vec<u8>, Vec<u8>, Vec<u8>),
     pub(crate) name: String,
     pub(crate) times: (i64, i64),
@@ -63,9 +72,9 @@ pub(crate) fn sorted(batch: &SpanBatch) -> Vec<Content> {
     contents
 }
 
-fn of_span(span: SpanRef<'_>) -> Content {
-    let (resource, scope) = (span.resource(), span.scope());
-    Content {
+pub(crate) fn of_owner(row: SpanRef<'_>) -> Owner {
+    let (resource, scope) = (row.resource(), row.scope());
+    Owner {
         resource: (pairs(resource.attributes()), resource.dropped(), resource.schema_url().into()),
         scope: (
             scope.name().into(),
@@ -74,6 +83,32 @@ fn of_span(span: SpanRef<'_>) -> Content {
             scope.dropped(),
             scope.schema_url().into(),
         ),
+    }
+}
+
+/// The same of `prost`'s messages, each with its schema URL.
+pub(crate) fn proto_owner(
+    (resource, resource_url): (Option<&Resource>, &str),
+    (scope, scope_url): (Option<&InstrumentationScope>, &str),
+) -> Owner {
+    let resource = resource.cloned().unwrap_or_default();
+    let scope = scope.cloned().unwrap_or_default();
+    let own = proto_pairs(&resource.attributes);
+    Owner {
+        resource: (own, resource.dropped_attributes_count, resource_url.into()),
+        scope: (
+            scope.name,
+            scope.version,
+            proto_pairs(&scope.attributes),
+            scope.dropped_attributes_count,
+            scope_url.into(),
+        ),
+    }
+}
+
+fn of_span(span: SpanRef<'_>) -> Content {
+    Content {
+        owner: of_owner(span),
         ids: (span.trace_id().0.into(), span.span_id().0.into(), span.parent_id().0.into()),
         name: span.name().into(),
         times: (span.start_unix_nano(), span.duration_nano().unwrap_or(NO_END)),
@@ -119,29 +154,17 @@ pub(crate) fn value(value: AttrValue<'_>) -> Value {
 pub(crate) fn of_request(request: &ExportTraceServiceRequest) -> (Vec<Content>, Vec<RejectReason>) {
     let (mut kept, mut rejected) = (Vec::new(), Vec::new());
     for group in &request.resource_spans {
-        let resource = group.resource.clone().unwrap_or_default();
         for scoped in &group.scope_spans {
-            let scope = scoped.scope.clone().unwrap_or_default();
+            let owner = proto_owner(
+                (group.resource.as_ref(), &group.schema_url),
+                (scoped.scope.as_ref(), &scoped.schema_url),
+            );
             for span in &scoped.spans {
                 if let Some(reason) = reason(span) {
                     rejected.push(reason);
                     continue;
                 }
-                kept.push(Content {
-                    resource: (
-                        proto_pairs(&resource.attributes),
-                        resource.dropped_attributes_count,
-                        group.schema_url.clone(),
-                    ),
-                    scope: (
-                        scope.name.clone(),
-                        scope.version.clone(),
-                        proto_pairs(&scope.attributes),
-                        scope.dropped_attributes_count,
-                        scoped.schema_url.clone(),
-                    ),
-                    ..of_proto(span)
-                });
+                kept.push(Content { owner: owner.clone(), ..of_proto(span) });
             }
         }
     }
@@ -175,8 +198,7 @@ fn of_proto(span: &Span) -> Content {
         end => end - start,
     };
     Content {
-        resource: Default::default(),
-        scope: Default::default(),
+        owner: Owner::default(),
         ids: (
             span.trace_id.clone(),
             span.span_id.clone(),

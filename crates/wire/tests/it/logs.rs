@@ -12,7 +12,7 @@ use throughline_model::{LogRef, NO_END, SpanBatch, SpanBatchBuilder, log_trace_o
 use throughline_wire::otlp::{self, Signal};
 use throughline_wire::{Decoded, RejectReason};
 
-use crate::content::{Pairs, Value, pairs, proto_pairs, proto_value};
+use crate::content::{Owner, Pairs, Value, of_owner, pairs, proto_owner, proto_pairs, proto_value};
 use crate::generate::{attributes, id, resource, scope, text, time, value};
 
 const RECEIVED: i64 = 1_795_000_000_000_000_000;
@@ -20,8 +20,7 @@ const RECEIVED: i64 = 1_795_000_000_000_000_000;
 /// Everything a record says.
 #[derive(Debug, PartialEq)]
 struct Content {
-    resource: (Pairs, u32, String),
-    scope: (String, String, Pairs, u32, String),
+    owner: Owner,
     ids: (Vec<u8>, Vec<u8>),
     times: (i64, i64),
     severity: (i64, String),
@@ -35,18 +34,9 @@ struct Content {
 fn of_batch(batch: &SpanBatch) -> Vec<Content> {
     let content = |record: LogRef<'_>| {
         let (row, head) = (record.row(), record.head());
-        let (resource, scope) = (row.resource(), row.scope());
-        let own = pairs(resource.attributes());
         assert_eq!(row.duration_nano().unwrap_or(NO_END), NO_END);
         Content {
-            resource: (own, resource.dropped(), resource.schema_url().into()),
-            scope: (
-                scope.name().into(),
-                scope.version().into(),
-                pairs(scope.attributes()),
-                scope.dropped(),
-                scope.schema_url().into(),
-            ),
+            owner: of_owner(row),
             ids: (row.trace_id().0.into(), row.span_id().0.into()),
             times: (head.time_unix_nano, head.observed_unix_nano),
             severity: (head.severity_number, head.severity_text.into()),
@@ -64,27 +54,15 @@ fn of_batch(batch: &SpanBatch) -> Vec<Content> {
 fn of_request(request: &ExportLogsServiceRequest) -> (Vec<Content>, Vec<RejectReason>) {
     let (mut kept, mut rejected) = (Vec::new(), Vec::new());
     for group in &request.resource_logs {
-        let resource = group.resource.clone().unwrap_or_default();
         for scoped in &group.scope_logs {
-            let scope = scoped.scope.clone().unwrap_or_default();
+            let owner = proto_owner(
+                (group.resource.as_ref(), &group.schema_url),
+                (scoped.scope.as_ref(), &scoped.schema_url),
+            );
             for record in &scoped.log_records {
                 match of_record(record) {
                     Err(reason) => rejected.push(reason),
-                    Ok(content) => kept.push(Content {
-                        resource: (
-                            proto_pairs(&resource.attributes),
-                            resource.dropped_attributes_count,
-                            group.schema_url.clone(),
-                        ),
-                        scope: (
-                            scope.name.clone(),
-                            scope.version.clone(),
-                            proto_pairs(&scope.attributes),
-                            scope.dropped_attributes_count,
-                            scoped.schema_url.clone(),
-                        ),
-                        ..content
-                    }),
+                    Ok(content) => kept.push(Content { owner: owner.clone(), ..content }),
                 }
             }
         }
@@ -117,8 +95,7 @@ fn of_record(record: &LogRecord) -> Result<Content, RejectReason> {
     };
     let span_id = Some(record.span_id.clone()).filter(|id| !id.is_empty());
     Ok(Content {
-        resource: Default::default(),
-        scope: Default::default(),
+        owner: Owner::default(),
         ids: (trace_id, span_id.unwrap_or(vec![0; 8])),
         times: (time, observed),
         severity: (i64::from(record.severity_number.clamp(0, 24)), record.severity_text.clone()),
@@ -225,13 +202,13 @@ fn json_is_read_with_all_its_fields() {
     let records = of_batch(&decoded.batch);
     assert_eq!(records.len(), 2);
     let [first, second] = &records[..] else { unreachable!() };
-    assert_eq!(first.resource.0, [("service.name".into(), Value::Str("my.service".into()))]);
+    assert_eq!(first.owner.resource.0, [("service.name".into(), Value::Str("my.service".into()))]);
     assert_eq!(first.times, (1_544_712_660_300_000_000, 1_544_712_660_300_000_001));
     assert_eq!(first.severity, (10, "Information".into()));
     assert_eq!(first.ids.1, [0xee, 0xe1, 0x9b, 0x7e, 0xc3, 0xc1, 0xb1, 0x74]);
     assert_eq!(first.body, Some(Value::Str("Example log record".into())));
     assert_eq!((first.event_name.as_str(), first.dropped, first.flags), ("e", 2, 1));
-    assert_eq!(first.scope.0, "my.library");
+    assert_eq!(first.owner.scope.0, "my.library");
     assert_eq!(second.severity, (18, String::new()));
     assert_eq!(second.times, (RECEIVED, RECEIVED));
     assert_eq!(second.ids.0, log_trace_of_invocation("r-1").0);
