@@ -18,7 +18,7 @@ export async function servePage(dist, server) {
   const { headers } = await fetch(server);
   const policy = headers.get("content-security-policy") ?? "";
   const target = new URL(server);
-  const http = createServer((req, res) => {
+  const http = createServer(async (req, res) => {
     const { pathname } = new URL(req.url, "http://page");
     if (OF_SERVER.test(pathname)) {
       const asked = request(
@@ -47,9 +47,11 @@ export async function servePage(dist, server) {
       "content-security-policy": policy,
       "cache-control": "no-cache",
     });
-    // As the server does: the page finds its parts from every path.
-    if (found) createReadStream(shown).pipe(res);
-    else res.end(readFileSync(shown, "utf8").replace('<base href="./"', '<base href="/"'));
+    if (found) return createReadStream(shown).pipe(res);
+    // The server says where the page lives, and what it will ask for first.
+    const own = await (await fetch(new URL(req.url, target))).text();
+    const [head] = own.match(/<base [^>]*>(?:<link rel="preload" href="api[^>]*>)*/) ?? [""];
+    res.end(readFileSync(shown, "utf8").replace(/<base [^>]*>/, head));
   });
   await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
   return {

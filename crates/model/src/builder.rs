@@ -409,16 +409,18 @@ impl SpanBatchBuilder {
         }
     }
 
-    /// Copies the resource and scope of `span` and makes them the current ones.
-    pub fn owner_of(&mut self, span: SpanRef<'_>) {
-        let resource = span.resource();
+    /// Copies a resource, which becomes the current one, and gives its number.
+    pub fn copy_resource(&mut self, resource: crate::ResourceRef<'_>) -> u32 {
         self.start_resource();
         self.attributes(resource.attributes());
-        self.end_resource(resource.schema_url(), resource.dropped());
-        let scope = span.scope();
+        self.end_resource(resource.schema_url(), resource.dropped())
+    }
+
+    /// Copies a scope, which becomes the current one, and gives its number.
+    pub fn copy_scope(&mut self, scope: crate::ScopeRef<'_>) -> u32 {
         self.start_scope(scope.name(), scope.version());
         self.attributes(scope.attributes());
-        self.end_scope(scope.schema_url(), scope.dropped());
+        self.end_scope(scope.schema_url(), scope.dropped())
     }
 
     /// Copies a span whole, under the current resource and scope.

@@ -14,6 +14,7 @@ mod log;
 mod merge;
 mod nested;
 mod note;
+mod owners;
 mod span;
 pub mod xray;
 
@@ -27,6 +28,7 @@ pub use log::{INVOCATION_ID, LogHead, LogRef, log_trace_of_invocation};
 pub use merge::{merge_pieces, merge_with_notes, same_piece};
 pub use nested::{NESTED_DEPTH_MAX, nested_array_from_json, nested_map_from_json, nested_to_json};
 pub use note::{NOTE_INVOCATION, NOTE_SCOPE};
+pub use owners::Owners;
 pub use span::{Attributes, EventRef, LinkRef, ResourceRef, ScopeRef, SpanKey, SpanRef};
 
 /// The duration of a span that has started but sent no end yet (X-Ray's in-progress segments).

@@ -6,7 +6,9 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use crate::{NO_END, SpanBatch, SpanBatchBuilder, SpanId, SpanKey, SpanRef, StatusCode, TraceId};
+use crate::{
+    NO_END, Owners, SpanBatch, SpanBatchBuilder, SpanId, SpanKey, SpanRef, StatusCode, TraceId,
+};
 
 /// Merges the pieces of each span of `batches`; every [`SpanKey`] comes out once, and no note.
 ///
@@ -53,8 +55,11 @@ fn merge<'a>(rows: impl Iterator<Item = SpanRef<'a>>, notes: &Notes<'a>) -> Span
         (start, set.first().map(|s| s.key()))
     });
     let mut builder = SpanBatchBuilder::default();
+    let mut owners = Owners::default();
     for set in &spans {
-        let about = set.first().and_then(|span| notes.get(&(span.trace_id(), span.span_id())));
+        let Some(best) = set.first() else { continue };
+        owners.make_current(*best, &mut builder);
+        let about = notes.get(&(best.trace_id(), best.span_id()));
         write_merged(&mut builder, set, about.map_or(&[], Vec::as_slice));
     }
     builder.finish()
@@ -135,10 +140,10 @@ impl<K: Eq + std::hash::Hash + Clone> Written<K> {
     }
 }
 
-/// Writes one span of its pieces, of which the first says most, and of the notes about it.
+/// Writes one span of its pieces, of which the first says most, and of the notes about it, under the
+/// current resource and scope.
 fn write_merged(builder: &mut SpanBatchBuilder, pieces: &[SpanRef<'_>], notes: &[SpanRef<'_>]) {
     let [best, others @ ..] = pieces else { return };
-    builder.owner_of(*best);
     if others.is_empty() && notes.is_empty() {
         builder.copy_span(*best);
         return;

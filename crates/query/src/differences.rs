@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
-use throughline_model::{SpanBatch, TraceId};
+use throughline_model::{Owners, SpanBatch, SpanBatchBuilder, TraceId};
 use throughline_store::{Chunk, Column, Snapshot};
 
 use crate::found::{ROWS_MAX, Selection, each, each_xray, wanted};
@@ -130,16 +130,15 @@ fn is_inside(trace: &SpanBatch, inside: &SpanBox) -> bool {
 
 /// Counts each span of a trace that has ended.
 fn add_spans(trace: &SpanBatch, inside: &SpanBox, tally: &mut Tally) {
-    let mut sides = [throughline_model::SpanBatchBuilder::default(), Default::default()];
+    let mut sides = [(SpanBatchBuilder::default(), Owners::default()), Default::default()];
     for span in trace.spans() {
         let Some(fact) = fact(span) else { continue };
         let side = usize::from(!inside.holds(fact.start, fact.duration));
-        for builder in sides.iter_mut().skip(side).take(1) {
-            builder.owner_of(span);
-            builder.copy_span(span);
-        }
+        let (builder, owners) = &mut sides[side];
+        owners.make_current(span, builder);
+        builder.copy_span(span);
     }
-    let [mut within, mut without] = sides;
+    let [(mut within, _), (mut without, _)] = sides;
     tally.add_each(&within.finish(), true);
     tally.add_each(&without.finish(), false);
 }

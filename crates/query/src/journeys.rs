@@ -8,8 +8,8 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use throughline_model::{
-    AttrValue, INVOCATION_ID, NOTE_INVOCATION, SpanBatch, SpanBatchBuilder, SpanId, SpanRef,
-    TraceId, merge_with_notes,
+    AttrValue, INVOCATION_ID, NOTE_INVOCATION, Owners, SpanBatch, SpanBatchBuilder, SpanId,
+    SpanRef, TraceId, merge_with_notes,
 };
 use throughline_store::{Snapshot, Wanted};
 use throughline_topology::stitch::{
@@ -167,11 +167,12 @@ impl Notes {
     /// Those about spans of a trace, with the ids of these.
     fn about(&self, trace: &SpanBatch) -> SpanBatch {
         let mut builder = SpanBatchBuilder::default();
+        let mut owners = Owners::default();
         let spans: HashMap<&str, SpanRef<'_>> =
             trace.spans().filter_map(|span| Some((invocation(span)?, span))).collect();
         for note in self.0.iter().flat_map(SpanBatch::spans) {
             if let Some(span) = noted(note).and_then(|id| spans.get(id)) {
-                builder.owner_of(note);
+                owners.make_current(note, &mut builder);
                 builder.start_span(span.trace_id(), span.span_id());
                 builder.times(note.start_unix_nano(), 0);
                 note.events().for_each(|event| builder.copy_event(event));

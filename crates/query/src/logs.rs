@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use throughline_model::{
-    AttrValue, LogRef, SpanBatch, SpanBatchBuilder, SpanId, SpanKind, SpanRef, TraceId,
+    AttrValue, LogRef, Owners, SpanBatch, SpanBatchBuilder, SpanId, SpanKind, SpanRef, TraceId,
     log_trace_of_invocation, same_piece, xray,
 };
 use throughline_store::Snapshot;
@@ -71,9 +71,10 @@ pub fn logs(
     let total = kept.len() as u64;
     kept.truncate(LOGS_MAX);
     let mut builder = SpanBatchBuilder::default();
+    let mut owners = Owners::default();
     let mut in_spans = Vec::with_capacity(kept.len());
     for row in kept {
-        builder.owner_of(row);
+        owners.make_current(row, &mut builder);
         builder.copy_span(row);
         let own = Some(row.span_id()).filter(|id| !id.is_zero());
         let of_call = || calls.get(&row.trace_id()).copied();

@@ -5,6 +5,11 @@
 //! addresses in it are relative to `<base href>`, which we write relative to the path that was
 //! asked for, so that the page also works under a path of someone else's server.
 
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -54,22 +59,62 @@ pub fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Response {
 }
 
 fn file_answer(name: &str, file: rust_embed::EmbeddedFile, headers: &HeaderMap) -> Response {
-    let hex: String =
+    let hash: String =
         file.metadata.sha256_hash()[..16].iter().map(|b| format!("{b:02x}")).collect();
-    let tag = HeaderValue::try_from(format!("\"{hex}\"")).expect("hex digits are visible text");
+    let kind = mime_guess::from_path(name).first_or_octet_stream();
+    let packs = matches!(kind.type_().as_str(), "text") || name.ends_with(".svg");
+    let gzip = packs && takes_gzip(headers);
+    let tag = if gzip { format!("\"{hash}-gzip\"") } else { format!("\"{hash}\"") };
+    let tag = HeaderValue::try_from(tag).expect("hex digits are visible text");
     let age = if name.starts_with("assets/") {
         "public, max-age=31536000, immutable"
     } else {
         "no-cache"
     };
-    let age = (header::CACHE_CONTROL, HeaderValue::from_static(age));
-    if headers.get(header::IF_NONE_MATCH) == Some(&tag) {
-        return (StatusCode::NOT_MODIFIED, [age, (header::ETAG, tag)]).into_response();
+    let mut known = HeaderMap::new();
+    known.insert(header::CACHE_CONTROL, HeaderValue::from_static(age));
+    if packs {
+        known.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
-    let kind = mime_guess::from_path(name).first_or_octet_stream();
+    let is_fresh = headers.get(header::IF_NONE_MATCH) == Some(&tag);
+    known.insert(header::ETAG, tag);
+    if is_fresh {
+        return (StatusCode::NOT_MODIFIED, known).into_response();
+    }
     let kind = HeaderValue::try_from(kind.as_ref()).expect("a media type is visible text");
-    let headers = [age, (header::ETAG, tag), (header::CONTENT_TYPE, kind)];
-    (headers, axum::body::Bytes::from_owner(file.data)).into_response()
+    known.insert(header::CONTENT_TYPE, kind);
+    let content = Bytes::from_owner(file.data);
+    if !gzip {
+        return (known, content).into_response();
+    }
+    known.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    (known, packed(name, &content)).into_response()
+}
+
+/// Whether gzip may be sent. Rule: RFC 9110, section 12.5.3; a weight of zero refuses.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).into_iter();
+    let mut codings = values.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    codings.any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().trim_start_matches("q=").parse::<f32>();
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
+    })
+}
+
+/// A file of the page as gzip: packed once, for it is asked for again by everyone who opens the page.
+/// There are no more than the binary holds.
+fn packed(name: &str, content: &[u8]) -> Bytes {
+    static PACKED: LazyLock<Mutex<HashMap<String, Bytes>>> = LazyLock::new(Mutex::default);
+    let mut held = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bytes) = held.get(name) {
+        return bytes.clone();
+    }
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(content).expect("memory takes bytes");
+    let bytes = Bytes::from(encoder.finish().expect("memory takes bytes"));
+    held.insert(name.to_owned(), bytes.clone());
+    bytes
 }
 
 fn index_answer(path: &str) -> Response {
@@ -113,6 +158,8 @@ fn base(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]
@@ -138,6 +185,48 @@ mod tests {
             assert_eq!(preload(path), "", "{path}");
         }
         assert_eq!(preload(&format!("/t/{}", id.to_uppercase())), "");
+    }
+
+    #[test]
+    fn gzip_is_sent_to_those_who_take_it() {
+        for (value, takes) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("deflate, gzip; q=1.0, *", true),
+            ("gzip;q=0", false),
+            ("gzip;q=rain", false),
+            ("br", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+            assert_eq!(takes_gzip(&headers), takes, "{value}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_file_is_packed_once_and_its_tag_tells_the_two_apart() {
+        let file = || rust_embed::EmbeddedFile {
+            data: b"let a = 1;".repeat(100).into(),
+            metadata: rust_embed::Metadata::__rust_embed_new([7; 32], None, None),
+        };
+        let name = "assets/test-of-packing.js";
+        let mut headers = HeaderMap::new();
+        let plain = file_answer(name, file(), &headers);
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        let packed_answer = file_answer(name, file(), &headers);
+        assert_eq!(packed_answer.headers()[header::CONTENT_ENCODING], "gzip");
+        assert_eq!(packed_answer.headers()[header::VARY], "accept-encoding");
+        let tag = packed_answer.headers()[header::ETAG].clone();
+        assert_ne!(plain.headers()[header::ETAG], tag);
+        headers.insert(header::IF_NONE_MATCH, tag);
+        assert_eq!(file_answer(name, file(), &headers).status(), StatusCode::NOT_MODIFIED);
+
+        let bytes = packed(name, b"what was packed first is what is sent");
+        let mut text = Vec::new();
+        flate2::bufread::GzDecoder::new(&bytes[..]).read_to_end(&mut text).expect("gzip");
+        assert_eq!(text, b"let a = 1;".repeat(100));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
@@ -50,9 +51,11 @@ fn main_port(address: SocketAddr, app: &Arc<App>) -> Router<Arc<App>> {
     let pages = native::routes()
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
+        // As small as the default within 2 in 100, in two thirds of the time.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Precise(4)))
+        // The page packs its own files, once.
         .fallback(page_or_nothing)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(CompressionLayer::new());
+        .method_not_allowed_fallback(wrong_method);
     otlp_http::routes()
         .merge(otlp_grpc::routes())
         .nest("/xray", xray::routes(DoorName::Http))

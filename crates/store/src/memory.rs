@@ -10,7 +10,7 @@ use arrow::array::{
 use arrow::buffer::{Buffer, NullBuffer};
 use arrow::datatypes::Int32Type;
 use throughline_model::{
-    AttrRange, AttrType, AttrValue, NO_END, SpanBatch, SpanBatchBuilder, TraceId,
+    AttrRange, AttrType, AttrValue, NO_END, Owners, SpanBatch, SpanBatchBuilder, TraceId,
 };
 use throughline_topology::service_node_id;
 
@@ -51,12 +51,14 @@ pub(crate) fn chunks(batches: &[Arc<SpanBatch>]) -> Vec<Arc<MemoryChunk>> {
 
 /// Copies the spans of some traces out of batches, each into its builder.
 pub(crate) fn traces(batches: &[Arc<SpanBatch>], builders: &mut TraceBuilders) {
+    let mut owners: HashMap<TraceId, Owners<'_>> = HashMap::new();
     for batch in batches {
         let (ids, _) = batch.trace_id_buffer().as_chunks::<16>();
         for (row, id) in ids.iter().enumerate() {
-            if let Some(builder) = builders.get_mut(&TraceId(*id)) {
+            let id = TraceId(*id);
+            if let Some(builder) = builders.get_mut(&id) {
                 let span = batch.span(row);
-                builder.owner_of(span);
+                owners.entry(id).or_default().make_current(span, builder);
                 builder.copy_span(span);
             }
         }
@@ -66,16 +68,10 @@ pub(crate) fn traces(batches: &[Arc<SpanBatch>], builders: &mut TraceBuilders) {
 /// Puts small batches together, so that many one-span requests do not cost a table each.
 pub(crate) fn concat(batches: &[Arc<SpanBatch>]) -> SpanBatch {
     let mut builder = SpanBatchBuilder::default();
-    for batch in batches {
-        let mut owner = None;
-        for span in batch.spans() {
-            let this = (span.resource().number(), span.scope().number());
-            if owner != Some(this) {
-                builder.owner_of(span);
-                owner = Some(this);
-            }
-            builder.copy_span(span);
-        }
+    let mut owners = Owners::default();
+    for span in batches.iter().flat_map(|batch| batch.spans()) {
+        owners.make_current(span, &mut builder);
+        builder.copy_span(span);
     }
     builder.finish()
 }
@@ -175,12 +171,13 @@ impl MemoryChunk {
 
     pub(crate) fn spans(&self, rows: &[u32]) -> SpanBatch {
         let mut builder = SpanBatchBuilder::default();
+        let mut owners = Owners::default();
         let mut first = 0;
         let mut rows = rows.iter().map(|row| *row as usize).peekable();
         for batch in &self.batches {
             while let Some(row) = rows.next_if(|row| *row < first + batch.len()) {
                 let span = batch.span(row - first);
-                builder.owner_of(span);
+                owners.make_current(span, &mut builder);
                 builder.copy_span(span);
             }
             first += batch.len();

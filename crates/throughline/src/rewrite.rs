@@ -2,7 +2,7 @@
 //!
 //! Pure: the caller says by how much, and brings the randomness.
 
-use throughline_model::{NO_END, SpanBatch, SpanBatchBuilder, SpanId, SpanRef, TraceId};
+use throughline_model::{NO_END, Owners, SpanBatch, SpanBatchBuilder, SpanId, SpanRef, TraceId};
 
 /// What to change.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,13 +91,10 @@ pub(crate) fn rewrite(
     builder: &mut SpanBatchBuilder,
 ) -> SpanBatch {
     builder.clear();
-    let mut owner = None;
+    let mut owners = Owners::default();
     for row in rows {
         let span = batch.span(row);
-        let owner_now = (span.resource().number(), span.scope().number());
-        if owner.replace(owner_now) != Some(owner_now) {
-            builder.owner_of(span);
-        }
+        owners.make_current(span, builder);
         rewrite_span(span, change, builder);
     }
     builder.finish()

@@ -444,8 +444,9 @@ proptest! {
             order.swap(at, (state >> 33) as usize % (at + 1));
         }
         let mut builder = throughline_model::SpanBatchBuilder::default();
+        let mut owners = throughline_model::Owners::default();
         for row in order {
-            builder.owner_of(whole.span(row));
+            owners.make_current(whole.span(row), &mut builder);
             builder.copy_span(whole.span(row));
         }
         let shuffled = builder.finish();

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import {
   formatChange,
+  formatCount,
   formatDuration,
   formatOffset,
   formatRate,
@@ -26,6 +27,12 @@ test("durations keep three digits and a unit", () => {
   check(90e9, "1.50 min");
   check(-38_000_000, "−38 ms");
   check(null, "…");
+});
+
+test("counts are grouped as the language does", () => {
+  for (const n of [0, 7, 999, 1_000, 20_000, 123_456, 1_234_567, -1_500, -20]) {
+    expect(formatCount(n)).toBe(n.toLocaleString("en"));
+  }
 });
 
 test("offsets say before or after", () => {

@@ -64,9 +64,16 @@ export function formatChange(now: number, before: number | undefined): string | 
   return `${ratio > 1 ? "▲" : "▼"} ${ratio.toFixed(digits)}×`;
 }
 
+/**
+ * `7`, `20,000`. By hand: the first answer of `Intl.NumberFormat` takes two frames, and every screen
+ * begins with a count.
+ */
 export function formatCount(value: number): string {
-  return value.toLocaleString("en");
+  return String(Math.round(value)).replace(THOUSANDS, ",");
 }
+
+/** Between digits that three, six, … digits follow. */
+const THOUSANDS = /(?<=\d)(?=(?:\d{3})+$)/g;
 
 /** Whole milliseconds since the epoch; the rest of the nanoseconds is cut. */
 export function unixMs(at: UnixNanos | string): number {

@@ -1,6 +1,7 @@
 /** Which band a remembered place is in. Pure. */
+
+import type { Kept } from "./boxes";
 import type { Card, Graph } from "./graph";
-import type { Kept } from "./layout";
 
 /** The upper left corners of cards, by id. */
 export type Points = Readonly<Record<string, { readonly x: number; readonly y: number }>>;

@@ -1,9 +1,9 @@
 /** Draws bands and edges under the cards. Keeps no state. */
 import type { MapEdge } from "../api/types";
 import type { Palette } from "../shared/palette";
+import { type BandBox, overlap, type Rect } from "./boxes";
 import type { Change } from "./changes";
 import { health, isGuess, isMessage } from "./graph";
-import { type BandBox, overlap, type Rect } from "./layout";
 import type { Point } from "./routes";
 import type { View } from "./view";
 
@@ -43,13 +43,14 @@ export interface Picture {
   readonly changeOf: (edge: MapEdge) => Change | null;
   /** What is written on an edge, if anything. */
   readonly label: (edge: MapEdge) => string | null;
-  readonly rangeSeconds: number;
+  /** How many requests the busiest edge has. */
+  readonly busiest: number;
   readonly palette: Palette;
 }
 
 /** Draws all that stands still: bands and edges. */
 export function drawMap(ctx: CanvasRenderingContext2D, picture: Picture): void {
-  const { view, bands, edges, rangeSeconds, palette } = picture;
+  const { view, bands, edges, busiest, palette } = picture;
   ctx.clearRect(0, 0, picture.width, picture.height);
   drawDots(ctx, picture, view, palette);
   ctx.save();
@@ -70,7 +71,7 @@ export function drawMap(ctx: CanvasRenderingContext2D, picture: Picture): void {
     const change = picture.changeOf(drawn.edge);
     if (change === "gone") ctx.globalAlpha *= 0.75;
     const strong = drawn.edge === picture.strong || change === "new";
-    drawEdge(ctx, drawn, rangeSeconds, view.k, palette, strong, change);
+    drawEdge(ctx, drawn, busiest, view.k, palette, strong, change);
   }
   ctx.globalAlpha = 1;
   ctx.restore();
@@ -160,7 +161,7 @@ function distance(p: Point, a: Point, b: Point): number {
 
 /** Draws what moves, on a canvas of its own: particles along the messages. */
 export function drawMotion(ctx: CanvasRenderingContext2D, picture: Picture, timeMs: number): void {
-  const { view, edges, rangeSeconds, palette } = picture;
+  const { view, edges, busiest, palette } = picture;
   ctx.clearRect(0, 0, picture.width, picture.height);
   ctx.save();
   ctx.translate(view.x, view.y);
@@ -168,7 +169,7 @@ export function drawMotion(ctx: CanvasRenderingContext2D, picture: Picture, time
   for (const drawn of edges) {
     const moves = drawn.edge.kind === "async" && picture.changeOf(drawn.edge) !== "gone";
     if (moves && isKept(picture, drawn.edge)) {
-      drawParticles(ctx, drawn, rangeSeconds, palette, timeMs);
+      drawParticles(ctx, drawn, busiest, palette, timeMs);
     }
   }
   ctx.restore();
@@ -194,10 +195,9 @@ function drawDots(
   }
 }
 
-/** Width says the rate: one step per power of ten. */
-function edgeWidth({ requests }: MapEdge, rangeSeconds: number): number {
-  const perSecond = requests / Math.max(1, rangeSeconds);
-  return Math.min(3.6, Math.max(1.1, 1.5 + 0.6 * Math.log10(perSecond + 0.01)));
+/** Width says the rate: a step thinner than the busiest edge for each power of ten. */
+function edgeWidth({ requests }: MapEdge, busiest: number): number {
+  return Math.max(1.2, 3.2 - 0.9 * Math.log10(Math.max(1, busiest) / Math.max(1, requests)));
 }
 
 function edgeColor(edge: MapEdge, palette: Palette, change: Change | null = null): string {
@@ -212,7 +212,7 @@ function edgeColor(edge: MapEdge, palette: Palette, change: Change | null = null
 function drawEdge(
   ctx: CanvasRenderingContext2D,
   { edge, path }: DrawnEdge,
-  rangeSeconds: number,
+  busiest: number,
   scale: number,
   palette: Palette,
   strong: boolean,
@@ -221,7 +221,7 @@ function drawEdge(
   const end = path.at(-1);
   const first = path[0];
   if (!end || !first) return;
-  const width = Math.max(edgeWidth(edge, rangeSeconds), 0.9 / scale) + (strong ? 2 : 0);
+  const width = Math.max(edgeWidth(edge, busiest), 0.9 / scale) + (strong ? 2 : 0);
   ctx.strokeStyle = edgeColor(edge, palette, change);
   ctx.fillStyle = ctx.strokeStyle;
   ctx.lineWidth = width;
@@ -245,14 +245,14 @@ function drawEdge(
 function drawParticles(
   ctx: CanvasRenderingContext2D,
   drawn: DrawnEdge,
-  rangeSeconds: number,
+  busiest: number,
   palette: Palette,
   timeMs: number,
 ): void {
   const total = drawn.reached.at(-1) ?? 0;
   if (total === 0) return;
   const count = Math.max(1, Math.min(4, Math.round(total / 260)));
-  const radius = 1.6 + edgeWidth(drawn.edge, rangeSeconds) * 0.55;
+  const radius = 1.6 + edgeWidth(drawn.edge, busiest) * 0.55;
   ctx.fillStyle = edgeColor(drawn.edge, palette);
   for (let n = 0; n < count; n++) {
     const p = pointAt(drawn, total * ((timeMs / FLIGHT_MS + n / count) % 1));

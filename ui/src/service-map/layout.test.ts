@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import type { MapEdge, MapNode, ServiceMap } from "../api/types";
+import { type Layout, overlap, toKept } from "./boxes";
 import { nodeFinding } from "./finding";
 import { buildGraph, neighbourhood, neighbourIn, worstEdge } from "./graph";
-import { type Layout, layoutGraph, overlap, toKept } from "./layout";
+import { layoutGraph } from "./layout";
 import { routeEdges } from "./routes";
 
 const RED = { requests: 100, errors: 0, p50Nano: 1, p95Nano: 2, p99Nano: 3 };
@@ -134,6 +135,20 @@ test("every edge runs from the right of its caller to the left of its callee", (
     expect(paths[i]?.at(-1)?.x).toBeCloseTo(to?.x ?? 0);
     expect(paths[i]?.every((p) => Number.isFinite(p.x) && Number.isFinite(p.y))).toBe(true);
   });
+});
+
+test("what one card sends to the other band runs as one line until it parts", () => {
+  const graph = buildGraph(map(SHOP));
+  const layout = layoutGraph(graph, {});
+  const paths = routeEdges(graph.edges, layout);
+  const across = graph.edges.flatMap((edge, i) => {
+    const [from, to] = [edge.from, edge.to].map((id) => layout.places.find((p) => p.id === id));
+    return from?.band === to?.band ? [] : [{ from: edge.from, path: paths[i] ?? [] }];
+  });
+  const starts = across.map(({ from, path }) => `${from} ${JSON.stringify(path.slice(0, 8))}`);
+  const sources = new Set(across.map(({ from }) => from));
+  expect(across.length).toBeGreaterThan(sources.size);
+  expect(new Set(starts).size).toBe(sources.size);
 });
 
 test("the focus keeps two calls before and after", () => {

@@ -7,41 +7,18 @@
  */
 import { Graph as DagreGraph, layout as dagreLayout } from "@dagrejs/dagre";
 import type { MapEdge } from "../api/types";
+import {
+  type BandBox,
+  CARD_HEIGHT,
+  type Kept,
+  type Layout,
+  overlap,
+  PILL_HEIGHT,
+  type Place,
+} from "./boxes";
 import type { Band, Card, Graph } from "./graph";
 
-export interface Rect {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
-
-export interface Place extends Rect {
-  readonly id: string;
-  readonly band: Band;
-  /** How many docked rows there is room for; the rest is behind "+n more". */
-  readonly dockedShown: number;
-}
-
-export interface BandBox extends Rect {
-  readonly band: Band;
-}
-
-export interface Layout {
-  readonly places: readonly Place[];
-  readonly bands: readonly BandBox[];
-}
-
-/** What is remembered of a card between visits. */
-export interface Kept {
-  readonly x: number;
-  readonly y: number;
-  readonly band: Band;
-}
-
-export const CARD_HEIGHT = 48;
-export const PILL_HEIGHT = 34;
-export const DOCK_ROW = 23;
+const DOCK_ROW = 23;
 const DOCK_PAD = 5;
 const COLUMN_GAP = 76;
 const ROW_GAP = 26;
@@ -293,7 +270,8 @@ function settle(card: Card, places: readonly Place[], graph: Graph): Place {
     height,
     dockedShown: card.docked.length,
   });
-  for (const { dx, dy } of RINGS) {
+  rings ??= nearestFirst();
+  for (const { dx, dy } of rings) {
     const rect = place(start.x + dx, start.y + dy);
     const inside = rect.y >= top && rect.y + height <= bottom;
     if (inside && !places.some((p) => overlap(rect, p, 16))) return rect;
@@ -302,15 +280,23 @@ function settle(card: Card, places: readonly Place[], graph: Graph): Place {
   return place(Math.max(0, ...places.map((p) => p.x + p.width)) + COLUMN_GAP, start.y);
 }
 
+interface Step {
+  readonly dx: number;
+  readonly dy: number;
+}
+
 /** Steps away from a point, nearest first; down before up, right before left. */
-const RINGS: readonly { dx: number; dy: number }[] = (() => {
-  const steps: { dx: number; dy: number }[] = [];
+function nearestFirst(): readonly Step[] {
+  const steps: Step[] = [];
   for (let i = -24; i <= 24; i++) {
     for (let j = -40; j <= 40; j++) steps.push({ dx: i * 66, dy: j * 18 });
   }
-  const far = (s: { dx: number; dy: number }) => Math.hypot(s.dx * 1.5, s.dy);
+  const far = (s: Step) => Math.hypot(s.dx * 1.5, s.dy);
   return steps.sort((a, b) => far(a) - far(b) || b.dy - a.dy || b.dx - a.dx);
-})();
+}
+
+/** Made when the first card needs a free place: most maps have none that does. */
+let rings: readonly Step[] | undefined;
 
 function bandBoxes(places: readonly Place[]): BandBox[] {
   const left = Math.min(...places.map((p) => p.x)) - BAND_PAD;
@@ -322,18 +308,4 @@ function bandBoxes(places: readonly Place[]): BandBox[] {
     const bottom = Math.max(...own.map((p) => p.y + p.height)) + BAND_PAD;
     return [{ band, x: left, y: top, width: right - left, height: bottom - top }];
   });
-}
-
-export function overlap(a: Rect, b: Rect, margin: number): boolean {
-  return (
-    a.x < b.x + b.width + margin &&
-    b.x < a.x + a.width + margin &&
-    a.y < b.y + b.height + margin &&
-    b.y < a.y + a.height + margin
-  );
-}
-
-/** What to remember of a layout. */
-export function toKept(layout: Layout): Record<string, Kept> {
-  return Object.fromEntries(layout.places.map(({ id, x, y, band }) => [id, { x, y, band }]));
 }

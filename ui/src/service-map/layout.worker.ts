@@ -1,7 +1,8 @@
 /** Lays the map out off the main thread: a large one takes a second. */
 import type { MapEdge } from "../api/types";
+import type { Kept, Layout } from "./boxes";
 import type { Graph } from "./graph";
-import { type Kept, type Layout, layoutGraph } from "./layout";
+import { layoutGraph } from "./layout";
 import { type Point, routeEdges } from "./routes";
 
 export interface LayoutQuestion {

@@ -2,11 +2,12 @@
  * The way of each edge, as points to be joined by straight lines. Pure.
  *
  * A call to the right is a curve; where cards are in between it takes a free lane above or beneath
- * them. Everything else runs at right angles: out to the right, along a lane, in from the left.
+ * them. Everything else runs at right angles: out to the right, along a lane, in from the left. What
+ * one card sends to the other band runs as one line until it must part, and what reaches one card from
+ * there comes in as one.
  */
 import type { MapEdge } from "../api/types";
-import type { BandBox, Layout, Place, Rect } from "./layout";
-import { PILL_HEIGHT } from "./layout";
+import { type BandBox, type Layout, PILL_HEIGHT, type Place, type Rect } from "./boxes";
 
 export interface Point {
   readonly x: number;
@@ -21,7 +22,10 @@ const LANE = 6;
 /** One path per edge, in the same order; `[]` when an end is not drawn. */
 export function routeEdges(edges: readonly MapEdge[], layout: Layout): Point[][] {
   const places = new Map(layout.places.map((p) => [p.id, p]));
-  const ports = choosePorts(edges, places);
+  const crosses = ({ from, to }: MapEdge) => places.get(from)?.band !== places.get(to)?.band;
+  const ports = choosePorts(edges, places, crosses);
+  const trunks = new Map<string, { x: number; y: number }>();
+  const arrivals = new Map<string, number>();
   const lanes: { from: number; to: number; at: number; vertical: boolean }[] = [];
   const taken = (from: number, to: number, at: number, vertical: boolean) =>
     lanes.some(
@@ -108,13 +112,24 @@ export function routeEdges(edges: readonly MapEdge[], layout: Layout): Point[][]
 
   function acrossBands(start: Point, end: Point, from: Place, to: Place): Point[] {
     const middle = gapBetween(layout.bands);
-    const right = track(start.x + 16, 1, start.y, middle, [from]);
-    const left = track(end.x - 18, -1, middle, end.y, [to]);
-    let y = middle;
-    for (let i = 0; i < 9 && taken(Math.min(left, right), Math.max(left, right), y, false); i++) {
-      y = middle + (i % 2 ? -1 : 1) * Math.ceil((i + 1) / 2) * LANE;
+    const left = arrivals.get(to.id) ?? track(end.x - 18, -1, middle, end.y, [to]);
+    arrivals.set(to.id, left);
+    let trunk = trunks.get(from.id);
+    if (!trunk) {
+      const x = track(start.x + 16, 1, start.y, middle, [from]);
+      // From where it comes down to the furthest card it goes to.
+      const own = edges.filter((e) => e.from === from.id && crosses(e));
+      const stops = [x, ...own.map((e) => (places.get(e.to)?.x ?? x) - 18 - LANE)];
+      const ends = [Math.min(...stops), Math.max(...stops)] as const;
+      let y = middle;
+      for (let i = 0; i < 9 && taken(...ends, y, false); i++) {
+        y = middle + (i % 2 ? -1 : 1) * Math.ceil((i + 1) / 2) * LANE;
+      }
+      take(...ends, y, false);
+      trunk = { x, y };
+      trunks.set(from.id, trunk);
     }
-    take(left, right, y, false);
+    const { x: right, y } = trunk;
     return rounded([
       start,
       { x: right, y: start.y },
@@ -134,7 +149,11 @@ function gapBetween(bands: readonly BandBox[]): number {
 }
 
 /** Spreads the ends of a card's edges over its side, in the order of where they go. */
-function choosePorts(edges: readonly MapEdge[], places: ReadonlyMap<string, Place>) {
+function choosePorts(
+  edges: readonly MapEdge[],
+  places: ReadonlyMap<string, Place>,
+  crosses: (edge: MapEdge) => boolean,
+) {
   const ports = edges.map(() => ({ start: 0, end: 0 }));
   const spread = (
     end: "start" | "end",
@@ -151,11 +170,20 @@ function choosePorts(edges: readonly MapEdge[], places: ReadonlyMap<string, Plac
       const head = Math.min(48, place.height);
       const yOf = (i: number) => places.get(other(edges[i] as MapEdge))?.y ?? 0;
       list.sort((a, b) => yOf(a) - yOf(b) || a - b);
+      const [across, own] = [true, false].map((side) =>
+        list.filter((i) => crosses(edges[i] as MapEdge) === side),
+      ) as [number[], number[]];
+      // The other band is beneath, or above: so is the port of all that goes there.
+      const shared = across.length > 0 ? [across] : [];
+      const single = own.map((i) => [i]);
+      const slots = place.band === "sync" ? [...single, ...shared] : [...shared, ...single];
       const room = head <= PILL_HEIGHT ? 12 : 26;
-      const gap = Math.min(8, room / Math.max(1, list.length - 1));
-      list.forEach((index, n) => {
-        const port = ports[index];
-        if (port) port[end] = place.y + head / 2 + (n - (list.length - 1) / 2) * gap;
+      const gap = Math.min(8, room / Math.max(1, slots.length - 1));
+      slots.forEach((slot, n) => {
+        for (const index of slot) {
+          const port = ports[index];
+          if (port) port[end] = place.y + head / 2 + (n - (slots.length - 1) / 2) * gap;
+        }
       });
     }
   };

@@ -1,5 +1,5 @@
 /** Which part of the paper is seen, and how large. Pure. */
-import type { Rect } from "./layout";
+import type { Rect } from "./boxes";
 
 /** A point of the paper is drawn at `(x + px * k, y + py * k)`. */
 export interface View {

@@ -16,17 +16,17 @@ export interface Stretch {
 
 /** The stretches in which a row itself was what was waited for, latest first. */
 export function criticalPath(tree: TraceTree): Stretch[] {
-  const children: number[][] = Array.from({ length: tree.rowCount }, () => []);
+  const { preorder, size } = tree;
+  const places = new Int32Array(tree.rowCount);
+  preorder.forEach((row, place) => {
+    places[row] = place;
+  });
+  const length = (row: number) => at(tree.end, row) - at(tree.start, row);
   let root = -1;
-  for (const row of tree.preorder) {
-    const up = at(tree.parent, row);
-    if (up >= 0) children[up]?.push(row);
-    else if (
-      root < 0 ||
-      at(tree.end, row) - at(tree.start, row) > at(tree.end, root) - at(tree.start, root)
-    ) {
-      root = row;
-    }
+  // From root to root: what hangs beneath one is passed over.
+  for (let i = 0; i < preorder.length; i += at(size, at(preorder, i))) {
+    const row = at(preorder, i);
+    if (root < 0 || length(row) > length(root)) root = row;
   }
   if (root < 0) return [];
   const out: Stretch[] = [];
@@ -34,10 +34,13 @@ export function criticalPath(tree: TraceTree): Stretch[] {
   for (let task = stack.pop(); task; task = stack.pop()) {
     let cursor = task.until;
     const from = at(tree.start, task.row);
-    const byEnd = (children[task.row] ?? [])
-      .slice()
-      .sort((a, b) => at(tree.end, b) - at(tree.end, a) || b - a);
-    for (const child of byEnd) {
+    const children: number[] = [];
+    const place = at(places, task.row);
+    for (let i = place + 1; i < place + at(size, task.row); i += at(size, at(preorder, i))) {
+      children.push(at(preorder, i));
+    }
+    children.sort((a, b) => at(tree.end, b) - at(tree.end, a) || b - a);
+    for (const child of children) {
       const childEnd = at(tree.end, child);
       const childFrom = Math.max(from, at(tree.start, child));
       if (childEnd > cursor || childEnd <= childFrom || childFrom >= cursor) continue;

@@ -49,7 +49,7 @@ export function buildTree(view: TraceView): TraceTree {
   const end = new Float64Array(rowCount);
   let total = Math.max(1, view.durationNano);
   for (let row = 0; row < spanCount; row++) {
-    const lost = missing.get(view.spans.missingParent[row] ?? "");
+    const lost = missing.size > 0 ? missing.get(view.spans.missingParent[row] ?? "") : undefined;
     parent[row] = lost ?? view.spans.parent[row] ?? -1;
     start[row] = view.spans.start[row] ?? 0;
     end[row] = at(start, row) + Math.max(0, view.spans.duration[row] ?? 0);
@@ -101,9 +101,9 @@ export function buildTree(view: TraceView): TraceTree {
 
 /** Rows from parents to children, siblings by start, and how deep each is. */
 function walk(parent: Int32Array, start: Float64Array, rowCount: number) {
-  const rows = Array.from({ length: rowCount }, (_, row) => row);
   // Latest first, so that linking in front leaves the earliest sibling first.
-  rows.sort((a, b) => at(start, b) - at(start, a) || b - a);
+  const rows = Int32Array.from(start, (_, i) => rowCount - 1 - i);
+  if (!siblingsInOrder(parent, start)) rows.sort((a, b) => at(start, b) - at(start, a) || b - a);
   const first = new Int32Array(rowCount).fill(-1);
   const next = new Int32Array(rowCount).fill(-1);
   let firstRoot = -1;
@@ -134,6 +134,17 @@ function walk(parent: Int32Array, start: Float64Array, rowCount: number) {
   }
   const last = Uint8Array.from(next, (sibling) => (sibling < 0 ? 1 : 0));
   return { preorder: preorder.subarray(0, written), depth, last };
+}
+
+/** As the server sends them; a missing parent comes after all and may have begun before some. */
+function siblingsInOrder(parent: Int32Array, start: Float64Array): boolean {
+  const latest = new Float64Array(parent.length + 1);
+  return start.every((begun, row) => {
+    const up = at(parent, row) + 1;
+    if (begun < at(latest, up)) return false;
+    latest[up] = begun;
+    return true;
+  });
 }
 
 export function at(array: Int32Array | Float64Array | Uint8Array, index: number): number {

@@ -18,7 +18,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::{ChunkReader, Length};
 use throughline_model::{
-    AttrType, NO_END, SpanBatch, SpanBatchBuilder, SpanId, SpanKind, StatusCode, TraceId,
+    AttrType, NO_END, Owners, SpanBatch, SpanBatchBuilder, SpanId, SpanKind, StatusCode, TraceId,
 };
 use throughline_topology::service_node_id;
 
@@ -611,9 +611,16 @@ impl<'a> Rows<'a> {
         let resources = self.group.numbers(self.batch, "resource")?;
         let scopes = self.group.numbers(self.batch, "scope")?;
 
-        let mut owners = OwnerNumbers::new(self.group);
+        let held = &self.group.part().owners;
+        let mut owners = Owners::default();
         for row in rows {
-            owners.make_current(resources[row], scopes[row], builder);
+            let (resource, scope) = (resources[row] as usize, scopes[row] as usize);
+            if resource < held.resource_count() {
+                owners.use_resource(held.resource(resource), builder);
+            }
+            if scope < held.scope_count() {
+                owners.use_scope(held.scope(scope), builder);
+            }
             let start = starts.value(row);
             builder.start_span(
                 TraceId::from_slice(trace_ids.value(row)).unwrap_or_default(),
@@ -685,39 +692,4 @@ fn value_at(
         }
         _ => return None,
     })
-}
-
-/// Which numbers the builder gave to the part's resources and scopes.
-struct OwnerNumbers<'a> {
-    part: &'a Part,
-    resources: HashMap<u32, u32>,
-    scopes: HashMap<u32, u32>,
-}
-
-impl<'a> OwnerNumbers<'a> {
-    fn new(group: &'a RowGroup) -> Self {
-        Self { part: group.part(), resources: HashMap::new(), scopes: HashMap::new() }
-    }
-
-    fn make_current(&mut self, resource: u32, scope: u32, builder: &mut SpanBatchBuilder) {
-        let owners = &self.part.owners;
-        if (resource as usize) < owners.resource_count() {
-            let number = *self.resources.entry(resource).or_insert_with(|| {
-                let resource = owners.resource(resource as usize);
-                builder.start_resource();
-                builder.attributes(resource.attributes());
-                builder.end_resource(resource.schema_url(), resource.dropped())
-            });
-            builder.use_resource(number);
-        }
-        if (scope as usize) < owners.scope_count() {
-            let number = *self.scopes.entry(scope).or_insert_with(|| {
-                let scope = owners.scope(scope as usize);
-                builder.start_scope(scope.name(), scope.version());
-                builder.attributes(scope.attributes());
-                builder.end_scope(scope.schema_url(), scope.dropped())
-            });
-            builder.use_scope(number);
-        }
-    }
 }

@@ -208,11 +208,7 @@ impl Owners {
                     resource.schema_url(),
                     resource.dropped()
                 );
-                *known_resources.entry(identity).or_insert_with(|| {
-                    builder.start_resource();
-                    builder.attributes(resource.attributes());
-                    builder.end_resource(resource.schema_url(), resource.dropped())
-                })
+                *known_resources.entry(identity).or_insert_with(|| builder.copy_resource(resource))
             });
             resources.push(numbers.collect());
             let numbers = (0..batch.scope_count()).map(|number| {
@@ -225,11 +221,7 @@ impl Owners {
                     scope.dropped(),
                     scope.attributes().collect::<Vec<_>>()
                 );
-                *known_scopes.entry(identity).or_insert_with(|| {
-                    builder.start_scope(scope.name(), scope.version());
-                    builder.attributes(scope.attributes());
-                    builder.end_scope(scope.schema_url(), scope.dropped())
-                })
+                *known_scopes.entry(identity).or_insert_with(|| builder.copy_scope(scope))
             });
             scopes.push(numbers.collect());
         }

@@ -1,7 +1,7 @@
 //! Subsegments that were sent alone learn which service sent them.
 
 use ahash::AHashMap;
-use throughline_model::{AttrValue, SpanBatch, SpanBatchBuilder, SpanRef};
+use throughline_model::{AttrValue, Owners, SpanBatch, SpanBatchBuilder, SpanRef};
 
 use super::TraceView;
 use super::facts::is_xray;
@@ -22,36 +22,24 @@ pub fn adopt_services(trace: &SpanBatch) -> SpanBatch {
         .filter_map(|entity| Some((entity.span?.span_id(), entity.segment)))
         .collect();
     let mut builder = SpanBatchBuilder::default();
-    // The numbers of resources in the new batch: by number in the old one, and by segment.
-    let mut kept: AHashMap<usize, u32> = AHashMap::new();
+    let mut owners = Owners::default();
+    // The numbers of resources that stand for a segment.
     let mut made: AHashMap<usize, u32> = AHashMap::new();
-    let mut scopes: AHashMap<usize, u32> = AHashMap::new();
     for span in trace.spans() {
         let segment = homes.get(&span.span_id()).filter(|_| is_homeless(span));
         let home = segment.map(|place| &view.entities[*place]);
-        let number = match (segment, home, home.and_then(|home| home.span)) {
-            (Some(place), Some(home), None) => *made.entry(*place).or_insert_with(|| {
-                builder.start_resource();
-                builder.attribute("service.name", AttrValue::Str(&home.name));
-                builder.end_resource("", 0)
-            }),
-            (_, _, home) => {
-                let resource = home.unwrap_or(span).resource();
-                *kept.entry(resource.number()).or_insert_with(|| {
+        match (segment, home, home.and_then(|home| home.span)) {
+            (Some(place), Some(home), None) => {
+                let number = *made.entry(*place).or_insert_with(|| {
                     builder.start_resource();
-                    builder.attributes(resource.attributes());
-                    builder.end_resource(resource.schema_url(), resource.dropped())
-                })
+                    builder.attribute("service.name", AttrValue::Str(&home.name));
+                    builder.end_resource("", 0)
+                });
+                builder.use_resource(number);
             }
-        };
-        let scope = span.scope();
-        let scope_number = *scopes.entry(scope.number()).or_insert_with(|| {
-            builder.start_scope(scope.name(), scope.version());
-            builder.attributes(scope.attributes());
-            builder.end_scope(scope.schema_url(), scope.dropped())
-        });
-        builder.use_resource(number);
-        builder.use_scope(scope_number);
+            (_, _, home) => owners.use_resource(home.unwrap_or(span).resource(), &mut builder),
+        }
+        owners.use_scope(span.scope(), &mut builder);
         builder.copy_span(span);
     }
     builder.finish()

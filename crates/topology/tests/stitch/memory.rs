@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 
-use throughline_model::{SpanBatch, SpanBatchBuilder, TraceId, merge_pieces};
+use throughline_model::{Owners, SpanBatch, SpanBatchBuilder, TraceId, merge_pieces};
 use throughline_testkit::{JourneySpan, Rng, journey_batch};
 use throughline_topology::stitch::{
     Carrier, Direction, JoinEdge, Joined, MessageKey, ReceiptAt, ReceiptReader, Source, SpanAt,
@@ -29,8 +29,9 @@ impl Memory {
         merged.spans().for_each(|span| rows.entry(span.trace_id()).or_default().push(span.row()));
         let trace = |rows: Vec<usize>| {
             let mut builder = SpanBatchBuilder::default();
+            let mut owners = Owners::default();
             for row in rows {
-                builder.owner_of(merged.span(row));
+                owners.make_current(merged.span(row), &mut builder);
                 builder.copy_span(merged.span(row));
             }
             builder.finish()

@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use throughline_model::{SpanBatch, SpanBatchBuilder, TraceId};
+use throughline_model::{Owners, SpanBatch, SpanBatchBuilder, TraceId};
 use throughline_store::Snapshot;
 use throughline_topology::xray::TraceView;
 use throughline_wire::otlp;
@@ -169,7 +169,7 @@ fn position(cursor: Option<&[u8]>) -> Result<(usize, usize), XrayError> {
 fn otlp_spans(trace: &SpanBatch, from: usize) -> Vec<(String, String)> {
     let mut builder = SpanBatchBuilder::default();
     let spans = trace.spans().skip(from).take(PAGE_SPANS).map(|span| {
-        builder.owner_of(span);
+        Owners::default().make_current(span, &mut builder);
         builder.copy_span(span);
         (span.span_id().to_string(), otlp::encode_json(&builder.finish()))
     });
