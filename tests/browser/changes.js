@@ -10,7 +10,7 @@ const MS = 1_000_000n;
 /** The shop of a day ago, which had a service that is gone today. */
 export async function sendYesterday(server) {
   const nowMs = Date.now() - DAY_MS;
-  await sendShop(server.url, { traces: 500, seed: 9, nowMs });
+  await sendShop(server.url, { count: 500, seed: 9, until: "-24h" });
   const start = BigInt(nowMs - 600_000) * MS;
   const traceId = "deadbeefdeadbeefdeadbeefdeadbee1";
   const span = (spanId, parentSpanId, name, kind, shift) => ({

@@ -1,81 +1,17 @@
-// Requests for a ride, as the demonstration that many tracers come with has them: a page asks who the
-// customer is, who is near, and the ways of ten drivers, three at a time. One redis in a few is slow
-// and fails. Four services, two stores, some fifty spans a request.
+// Requests for a ride, as the demonstration that many tracers come with has them: four services, two
+// stores, the ways of ten drivers, three at a time.
 import assert from "node:assert/strict";
-import { hex, otlpSpan, random, send } from "./systems.js";
+import { sendRides } from "./systems.js";
 
-export const RIDE_ENVIRONMENT = "rides";
-const CUSTOMERS = ["Rachel's Floral Designs", "Trom Chocolatier", "Japanese Desserts", "Amazing Coffee Roasters"];
+const RIDE_ENVIRONMENT = "rides";
 const DRIVERS = 10;
-const LANES = 3;
-const MS = 1_000_000;
 
-/** Sends the requests; gives the id of one in which a look-up failed. */
-export async function sendRides(url, { rides = 40, seed = 5, nowMs = Date.now() } = {}) {
-  const next = random(seed);
-  const spans = [];
-  let failing = "";
-  for (let i = 0; i < rides; i++) {
-    const start = BigInt(nowMs - 20_000 - Math.round((i / rides) * 1_500_000)) * BigInt(MS);
-    const { traceId, misses } = ride(next, start, spans);
-    if (misses > 0) failing ||= traceId;
-  }
-  await send(url, spans, RIDE_ENVIRONMENT);
-  return failing;
-}
-
-function ride(next, startNano, spans) {
-  const traceId = hex(next, 32);
-  const about = (usual) => usual * MS * (0.7 + next() * 0.6);
-  const put = (service, name, kind, parent, from, to, more = {}, failed = "") => {
-    const [begun, ended] = [from, to].map((offset) => startNano + BigInt(Math.round(offset)));
-    const span = otlpSpan(next, traceId, name, kind, parent, begun, ended, more, failed);
-    spans.push([service, span]);
-    return span;
-  };
-  /** A call from one service to another; `work` gives when it is done. */
-  const call = (from, to, name, parent, at, work) => {
-    const client = put(from, name, "client", parent, at, at, { "server.address": to });
-    const server = put(to, name, "server", client.spanId, at + MS / 4, at);
-    const end = work(server.spanId, at + MS / 2);
-    server.endTimeUnixNano = String(startNano + BigInt(Math.round(end + MS / 4)));
-    client.endTimeUnixNano = String(startNano + BigInt(Math.round(end + MS / 2)));
-    return end + MS / 2;
-  };
-  const customer = CUSTOMERS[Math.floor(next() * CUSTOMERS.length)];
-  const root = put("frontend", "GET /dispatch", "server", "", 0, 0, { "http.route": "/dispatch", "ride.customer": customer });
-  let clock = call("frontend", "customer", "GET /customer", root.spanId, MS, (server, at) => {
-    const end = at + about(300);
-    const more = { "db.system.name": "mysql", "db.namespace": "customers", "db.query.text": "SELECT * FROM customer WHERE customer_id=?" };
-    put("customer", "SELECT customers", "client", server, at, end, more);
-    return end;
-  });
-  let misses = 0;
-  clock = call("frontend", "driver", "driver.DriverService/FindNearest", root.spanId, clock, (server, from) => {
-    const redis = { "db.system.name": "redis", "db.namespace": "drivers" };
-    let at = from + about(18);
-    put("driver", "FindDriverIDs", "client", server, from, at, redis);
-    for (let i = 0; i < DRIVERS; i++) {
-      const isSlow = next() < 0.12;
-      if (isSlow) {
-        const end = at + about(34);
-        put("driver", "GetDriver", "client", server, at, end, redis, "redis timeout");
-        misses += 1;
-        at = end;
-      }
-      const end = at + about(9);
-      put("driver", "GetDriver", "client", server, at, end, redis);
-      at = end;
-    }
-    return at;
-  });
-  const lanes = new Array(LANES).fill(clock);
-  for (let i = 0; i < DRIVERS; i++) {
-    const lane = lanes.indexOf(Math.min(...lanes));
-    lanes[lane] = call("frontend", "route", "GET /route", root.spanId, lanes[lane], (_server, at) => at + about(50));
-  }
-  root.endTimeUnixNano = String(startNano + BigInt(Math.round(Math.max(...lanes) + MS)));
-  return { traceId, misses };
+/** Has the requests made; gives the id of one in which a look-up failed. */
+export async function makeRides(server) {
+  await sendRides(server.url, RIDE_ENVIRONMENT);
+  const q = encodeURIComponent("status = error");
+  const { traces } = await server.json(`/api/v1/search?q=${q}&environment=${RIDE_ENVIRONMENT}&limit=1`);
+  return traces[0].traceId;
 }
 
 /** The screens that are looked at, as in `screens.js`. */

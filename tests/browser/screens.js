@@ -6,13 +6,13 @@ import { sendYesterday, walkChanges } from "./changes.js";
 import { twoTraces, walkCompare } from "./compare.js";
 import { walkExplore } from "./explore.js";
 import { sendLogs, walkLogs } from "./logs.js";
-import { rideScreens, sendRides, walkRides } from "./ride.js";
+import { makeRides, rideScreens, walkRides } from "./ride.js";
 import { sendShop, sendTrace } from "./systems.js";
 
 const ENV = "env=production";
 
 /** The screens that are looked at: a name, an address, and what must be there first. */
-export function screens({ big, failing, good, ride }) {
+export function screens({ big, failing, good, ride, lost }) {
   return [
     ["map", `/map?${ENV}`, (page) => page.getByRole("button", { name: /^payments service/ }).waitFor()],
     ["map-focus", `/map?${ENV}&focus=payments`, (page) => page.getByRole("heading", { name: "payments" }).waitFor()],
@@ -33,23 +33,27 @@ export function screens({ big, failing, good, ride }) {
     ["map-parts", `/map?${ENV}&break=tenant.id&focus=payments`, (page) => page.getByText("By tenant.id").waitFor()],
     ["map-changes", `/map?${ENV}&cmp=-24h`, (page) => page.getByRole("button", { name: /^legacy-vat service/ }).waitFor()],
     ...rideScreens(ride),
+    ["journeys", `/journeys?${ENV}`, (page) => page.getByRole("table").getByRole("row").nth(1).waitFor()],
+    ["journey", `/journeys/${lost}?${ENV}`, (page) => page.getByText("lab-stream").first().waitFor()],
+    ["doctor", `/doctor?${ENV}`, (page) => page.getByText("lab-stream").first().waitFor()],
     ["setup", "/setup", (page) => page.getByText("spans received").waitFor()],
     ["unknown", "/nowhere", (page) => page.getByText("There is no such page").waitFor()],
   ];
 }
 
 /** Sends both systems and waits until they can be found. */
-export async function sendSystems(server, options = {}) {
-  await sendShop(server.url, options);
-  const big = await sendTrace(server.url, { count: 20_000, ...options });
+export async function sendSystems(server) {
+  await sendShop(server.url);
+  const big = await sendTrace(server.url);
   const q = encodeURIComponent('service = "payments" and status = error');
   const { traces } = await server.json(`/api/v1/search?q=${q}&from=-1h&environment=production&limit=50`);
   const failing = traces.toSorted((a, b) => b.spanCount - a.spanCount)[0];
   await sendLogs(server, failing.traceId);
   const { good } = await twoTraces(server);
   await sendYesterday(server);
-  const ride = await sendRides(server.url, options);
-  return { big, failing: failing.traceId, good, ride };
+  const ride = await makeRides(server);
+  const taken = await server.json("/api/v1/search?q=name+%3D+%22process+lab-stream%22&environment=production&limit=1");
+  return { big, failing: failing.traceId, good, ride, lost: taken.traces[0].traceId };
 }
 
 export async function walkScreens({ page, server, step, complaints }) {
@@ -66,6 +70,25 @@ export async function walkScreens({ page, server, step, complaints }) {
     assert.ok(rows > 10 && rows < 400, `${rows} rows`);
     await page.getByRole("button", { name: "Unfold all" }).click();
     await page.locator('[role=treegrid][aria-rowcount="20000"]').waitFor();
+  });
+
+  await step("a trace of 100 000 spans opens, unfolds, scrolls to its end and shows every view", async () => {
+    const huge = await sendTrace(server.url, { count: 100_000 });
+    await open(`/t/${huge}`);
+    await panel().getByText("PaymentDeclinedError").first().waitFor();
+    await page.getByRole("button", { name: "Unfold all" }).click();
+    const grid = page.locator('[role=treegrid][aria-rowcount="100000"]');
+    await grid.waitFor();
+    await grid.evaluate((box) => box.scrollTo(0, box.scrollHeight));
+    await grid.locator('[role=row][aria-rowindex="100000"]').waitFor();
+    await page.keyboard.press("x");
+    await page.locator('[role=treegrid][aria-rowcount="7"]').waitFor();
+    await page.getByRole("tab", { name: "Flame graph" }).click();
+    await page.getByRole("img", { name: /as a flame graph/ }).waitFor();
+    await page.getByRole("tab", { name: "Span table" }).click();
+    const lines = page.getByRole("region", { name: "Span table" }).getByRole("button", { name: /Fraud.score/ });
+    await lines.first().waitFor();
+    await page.getByRole("tab", { name: "Waterfall" }).click();
   });
 
   await step("e goes on to the next failure, o shows one subtree alone", async () => {
@@ -167,8 +190,8 @@ export async function walkScreens({ page, server, step, complaints }) {
   await step("a live list shows what arrives", async () => {
     await open(`/traces?${ENV}&live=1`);
     await page.getByRole("table").waitFor();
-    const { ids } = await sendShop(server.url, { traces: 1, seed: Date.now(), minutes: 0 });
-    await page.locator(`a[href*="${ids[0]}"]`).waitFor();
+    const [id] = await sendShop(server.url, { count: 1, seed: Date.now(), minutes: 0 });
+    await page.locator(`a[href*="${id}"]`).waitFor();
   });
 
   await step("the map focuses a service, shows a call and compares with an earlier time", async () => {

@@ -20,13 +20,15 @@ const browser = await startChromium();
 const page = await browser.newPage();
 page.setDefaultTimeout(60_000);
 const complaints = [];
+/** A second server, while a step needs one of its own. */
+let other;
 page.on("pageerror", (error) => complaints.push(`uncaught: ${error.message}`));
 page.on("console", (message) => {
   if (message.type() === "error") complaints.push(`console: ${message.text()}`);
 });
 page.on("request", (request) => {
   const { protocol, origin } = new URL(request.url());
-  const ours = origin === server.url || protocol === "data:" || protocol === "blob:";
+  const ours = [server.url, other?.url].includes(origin) || protocol === "data:" || protocol === "blob:";
   if (!ours) complaints.push(`left the machine: ${request.url()}`);
 });
 
@@ -60,6 +62,22 @@ try {
     await page.goto(server.url);
     await page.getByText("4318").or(page.getByText("OTEL_EXPORTER")).first().waitFor();
     await shoot("empty");
+  });
+
+  await step("without spans of one's own there is an invented shop to look around in", async () => {
+    other = await startServer(process.env.THROUGHLINE_BIN);
+    try {
+      await page.goto(`${other.url}/setup`);
+      await page.getByRole("button", { name: "Load sample data" }).click();
+      await page.waitForURL((url) => url.pathname === "/map" && url.searchParams.get("env") === "sample");
+      await page.getByRole("button", { name: /^payments service/ }).waitFor();
+      // Its stream loses the context of its messages: their ids join what belongs together.
+      await page.goto(`${other.url}/doctor?env=sample`);
+      await page.getByText("lab-stream").first().waitFor();
+    } finally {
+      await page.goto("about:blank");
+      await other.stop();
+    }
   });
 
   server.importLab();

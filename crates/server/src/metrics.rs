@@ -119,12 +119,20 @@ pub enum Protocol {
     XrayHttp,
     /// Receipts of messages, at `/api/v1/receipts`.
     Receipts,
+    /// An invented system, at `/api/v1/sample`.
+    Sample,
 }
 
 impl Protocol {
     /// All protocols.
-    pub const ALL: [Self; 5] =
-        [Self::OtlpHttp, Self::OtlpGrpc, Self::XrayUdp, Self::XrayHttp, Self::Receipts];
+    pub const ALL: [Self; 6] = [
+        Self::OtlpHttp,
+        Self::OtlpGrpc,
+        Self::XrayUdp,
+        Self::XrayHttp,
+        Self::Receipts,
+        Self::Sample,
+    ];
 
     /// The word of labels and the API.
     pub fn word(self) -> &'static str {
@@ -134,6 +142,7 @@ impl Protocol {
             Self::XrayUdp => "xray_udp",
             Self::XrayHttp => "xray_http",
             Self::Receipts => "receipts",
+            Self::Sample => "sample",
         }
     }
 }

@@ -8,7 +8,6 @@ mod journey_span;
 mod journeys;
 mod load;
 mod protobuf;
-mod rng;
 mod server;
 mod span;
 
@@ -16,6 +15,7 @@ pub use journey_span::{JourneyLink, JourneySpan, journey_batch};
 pub use journeys::{Journeys, Lane, Message, Plan, TrueEdge, journeys};
 pub use load::{Load, OPERATIONS, SERVICES};
 pub use protobuf::otlp_request;
-pub use rng::Rng;
 pub use server::{Server, StartError};
+pub use throughline_sample::Rng;
+
 pub use span::{Event, Resource, Span, Value, batch, resource, span};

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Search(SearchCommand),
     /// Show what calls what.
     Map(MapCommand),
+    /// Fill a running server with an invented system, to look around in.
+    Sample(SampleCommand),
     /// Send files of OTLP spans or X-Ray documents to a running server.
     Import(ImportCommand),
     /// Write traces as lines of OTLP JSON.
@@ -191,6 +193,31 @@ pub(crate) struct JoinCommand {
     /// The two are of different environments, and that is meant.
     #[arg(long)]
     pub(crate) across_environments: bool,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SampleCommand {
+    /// `shop`: some sixty services, with trouble; `ride`: four services, as many demonstrations have
+    /// them; `large`: one trace of many spans.
+    #[arg(default_value = "shop", value_parser = ["shop", "ride", "large"])]
+    pub(crate) system: String,
+    /// How many requests; of `large`, how many spans [default: 900, 40, 20000].
+    #[arg(long)]
+    pub(crate) count: Option<usize>,
+    /// The environment of the spans, to tell them from real ones.
+    #[arg(long, default_value = "sample", value_name = "NAME")]
+    pub(crate) environment: String,
+    /// When the newest request was, such as `-24h` [default: now].
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) until: Option<String>,
+    /// Over how many minutes before that the requests are spread [default: 58].
+    #[arg(long)]
+    pub(crate) minutes: Option<u32>,
+    /// The same seed makes the same spans [default: another each time].
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
     #[command(flatten)]
     pub(crate) asking: Asking,
 }

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Map(command) => commands::map::run(&command),
         Command::Local(command) => commands::local::run(&command),
         Command::Lab(command) => commands::lab::run(&command),
+        Command::Sample(command) => commands::sample::run(&command),
         Command::Import(command) => commands::import::run(&command),
         Command::Export(command) => commands::export::run(&command),
     };

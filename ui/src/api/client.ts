@@ -214,13 +214,23 @@ export interface Verdict {
 
 /** Keeps a verdict; it counts from then on. */
 export async function sayJoin(verdict: Verdict): Promise<void> {
-  const response = await fetch(new URL("api/v1/joins", base), {
+  await post("joins", verdict);
+}
+
+/** Has the server make an invented system, and gives the environment that it is in. */
+export async function loadSample(): Promise<string> {
+  const { environment } = (await post("sample", {})) as { environment: string };
+  return environment;
+}
+
+async function post(path: string, question: unknown): Promise<unknown> {
+  const response = await fetch(new URL(`api/v1/${path}`, base), {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify(verdict),
+    body: JSON.stringify(question),
   });
-  if (response.ok) return;
   const body: { error?: { message: string } } = await response.json().catch(() => ({}));
+  if (response.ok) return body;
   throw new ApiError(body.error?.message ?? response.statusText, response.status, null);
 }
 

@@ -790,6 +790,11 @@ const EN = {
   "setup.sent": "Sent and accepted.",
   "setup.open": "Open its trace",
   "setup.curl": "The same with curl, from the machine your program runs on",
+  "setup.sample": "Nothing of your own yet?",
+  "setup.sample.text":
+    "Look around in an invented shop first: an hour of requests through sixty services, an outside API that fails, a stream that loses context. It is kept apart, in the environment",
+  "setup.sample.load": "Load sample data",
+  "setup.sample.loading": "Loading…",
   "setup.xray": "Coming from AWS X-Ray?",
   "setup.xray.text":
     "X-Ray SDKs, the AWS CLI and boto3 work unchanged, but for an address: segments over UDP, the X-Ray API over TCP.",

@@ -14,6 +14,7 @@ mod logs;
 mod map_messages;
 mod page;
 mod page_api;
+mod sample;
 mod verdicts;
 mod xray;
 mod xray_bad_input;

@@ -11,5 +11,6 @@ pub(crate) mod lab;
 pub(crate) mod local;
 pub(crate) mod logs;
 pub(crate) mod map;
+pub(crate) mod sample;
 pub(crate) mod search;
 pub(crate) mod trace;

@@ -227,3 +227,24 @@ fn a_recording_is_played_again_under_new_ids_and_now() {
         assert_eq!(view["spans"]["parent"], serde_json::json!([-1, 0]));
     }
 }
+
+#[test]
+fn a_sample_fills_the_server_and_says_where_to_look() {
+    let asked = Asked::start();
+    let made =
+        asked.run(&["sample", "ride", "--count", "3", "--seed", "5", "--environment", "toy"]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert!(made.out.contains("of 3 traces are in the environment toy"), "{}", made.out);
+    assert!(made.out.contains("/map?env=toy"), "{}", made.out);
+    let map = asked.run(&["map", "--environment", "toy"]);
+    assert!(map.out.contains("frontend -> customer"), "{}", map.out);
+
+    let large = asked.run(&["sample", "large", "--count", "60", "--json"]);
+    let large: Value = serde_json::from_str(&large.out).unwrap();
+    assert_eq!((&large["spanCount"], &large["environment"]), (&60.into(), &"sample".into()));
+
+    let refused = asked.run(&["sample", "--count", "0"]);
+    assert_ne!(refused.code, 0);
+    assert!(refused.err.contains("count: expected 1 to 2000 of shop"), "{}", refused.err);
+    assert_eq!(asked.run(&["sample", "bank"]).code, 2);
+}

@@ -92,7 +92,7 @@ pub(super) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Res
         Some(said) => (said, false),
         None => {
             app.metrics.spans().received(receipts::PROTOCOL, 1);
-            receipts::store(&app, note(to, &verdict)).await?;
+            receipts::store(&app, receipts::PROTOCOL, note(to, &verdict)).await?;
             (verdict, true)
         }
     };

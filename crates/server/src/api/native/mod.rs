@@ -20,6 +20,7 @@ mod logs;
 mod map;
 mod places;
 mod receipts;
+mod sample;
 mod search;
 mod series;
 mod services;
@@ -96,6 +97,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(journeys::journey))
         .routes(routes!(joins::post))
         .routes(routes!(receipts::post))
+        .routes(routes!(sample::post))
         .routes(routes!(places::get, places::put))
         .routes(routes!(status::rejected))
         .routes(routes!(status::status))

@@ -110,7 +110,7 @@ pub(super) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Res
     app.metrics.spans().received(PROTOCOL, (batch.len() + rejected.len()) as u64);
     app.metrics.spans().rejected(PROTOCOL, "receipt", rejected.len() as u64);
     let answer = ReceiptsAnswer { accepted: batch.len(), rejected };
-    store(&app, batch).await?;
+    store(&app, PROTOCOL, batch).await?;
     let text = serde_json::to_vec(&answer).map_err(|err| ApiError::internal(err.to_string()))?;
     Ok(json_response(text.into()))
 }
@@ -184,23 +184,23 @@ fn about(posted: &PostedReceipt) -> Result<About, String> {
 }
 
 /// Stores notes; gives back when they are on disk.
-pub(super) async fn store(app: &App, batch: SpanBatch) -> Result<(), ApiError> {
+pub(super) async fn store(app: &App, protocol: Protocol, batch: SpanBatch) -> Result<(), ApiError> {
     if batch.is_empty() {
         return Ok(());
     }
-    let receipts = batch.len() as u64;
+    let rows = batch.len() as u64;
     let (tell, stored) = oneshot::channel();
-    app.segments.append(PROTOCOL, batch, move |result| {
-        // The caller may have gone; its receipts are stored all the same.
+    app.segments.append(protocol, batch, move |result| {
+        // The caller may have gone; what it sent is stored all the same.
         let _ = tell.send(result);
     });
     let message = match stored.await {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(AppendError::Busy)) => {
-            app.segments.lost(PROTOCOL, receipts);
+            app.segments.lost(protocol, rows);
             "the store is busy, try again"
         }
-        Ok(Err(_)) | Err(_) => "the receipts could not be stored, try again",
+        Ok(Err(_)) | Err(_) => "it could not be stored, try again",
     };
     Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message))
 }
