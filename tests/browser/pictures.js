@@ -1,16 +1,17 @@
-// Takes the pictures of the documents: the screens that say most, in both themes, from invented but
-// seeded systems. `node pictures.js DIR [--all]`; with --all every screen, for looking at changes.
-import { mkdirSync } from "node:fs";
+// Takes the pictures of the documents: every screen in both themes, from invented but seeded systems.
+// `node pictures.js DIR [--all]`; with --all at two sizes and without loss, for looking at changes.
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startChromium } from "./chromium.js";
 import { screens, sendSystems } from "./screens.js";
 import { startServer } from "./server.js";
 
-/** Those of the documents: few and not large, so that the repository stays small. */
-const FEW = ["trace-logs-light", "map-light", "map-focus-dark", "traces-light", "trace-light", "trace-dark", "service-dark"];
+/** Small enough for a repository, good enough to read the smallest letters. */
+const QUALITY = 75;
 
 const [folder, flag] = process.argv.slice(2);
-const sizes = flag === "--all" ? [[1680, 945], [1280, 800]] : [[1280, 760]];
+const forLooking = flag === "--all";
+const sizes = forLooking ? [[1680, 945], [1280, 800]] : [[1280, 800]];
 mkdirSync(folder, { recursive: true });
 const server = await startServer(process.env.THROUGHLINE_BIN);
 try {
@@ -18,16 +19,20 @@ try {
   for (const [width, height] of sizes) {
     const browser = await startChromium({ viewport: { width, height }, reducedMotion: "reduce" });
     const page = await browser.newPage();
+    const devtools = await page.context().newCDPSession(page);
     for (const [name, path, ready] of screens(sent)) {
       for (const theme of ["light", "dark"]) {
-        if (flag !== "--all" && !FEW.includes(`${name}-${theme}`)) continue;
         await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
         await page.goto(`${server.url}${path}`);
         await ready(page);
         await page.waitForLoadState("networkidle");
         await page.evaluate(() => document.fonts.ready);
-        const size = flag === "--all" ? `-${width}` : "";
-        await page.screenshot({ path: join(folder, `shop-${name}${size}-${theme}.png`) });
+        const file = join(folder, forLooking ? `${name}-${width}-${theme}` : `${name}-${theme}`);
+        if (forLooking) await page.screenshot({ path: `${file}.png` });
+        else {
+          const { data } = await devtools.send("Page.captureScreenshot", { format: "webp", quality: QUALITY });
+          writeFileSync(`${file}.webp`, Buffer.from(data, "base64"));
+        }
       }
     }
     await browser.close();

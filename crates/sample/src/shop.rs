@@ -37,6 +37,8 @@ enum Broker {
     Queue,
     /// Its records carry no context: who takes one begins a trace of its own.
     Stream,
+    /// A queue that is emptied now and then, by one who does not read the context of its messages.
+    SlowQueue,
 }
 
 impl Broker {
@@ -45,13 +47,19 @@ impl Broker {
             Self::Topic => "kafka",
             Self::Queue => "rabbitmq",
             Self::Stream => "aws_kinesis",
+            Self::SlowQueue => "aws_sqs",
         }
+    }
+
+    fn loses_context(self) -> bool {
+        matches!(self, Self::Stream | Self::SlowQueue)
     }
 
     fn usual_wait_ms(self) -> f64 {
         match self {
             Self::Queue => 400.0,
             Self::Topic | Self::Stream => 60.0,
+            Self::SlowQueue => 2_500.0,
         }
     }
 }
@@ -66,6 +74,10 @@ const fn topic(name: &'static str, to: &'static [&'static str]) -> Sends {
 
 const fn queue(name: &'static str, to: &'static [&'static str]) -> Sends {
     Sends { broker: Broker::Queue, name, to }
+}
+
+const fn slow_queue(name: &'static str, to: &'static [&'static str]) -> Sends {
+    Sends { broker: Broker::SlowQueue, name, to }
 }
 
 const fn stream(name: &'static str, to: &'static [&'static str]) -> Sends {
@@ -210,7 +222,16 @@ const SHOP: &[Service] = &[
     Service { uses: &[("postgresql", "loyalty-db", 8.0)], ..service("loyalty") },
     Service { uses: &[("dynamodb", "welcome-table", 9.0)], ..service("consumer-fn") },
     Service { uses: &[("external", "api.crm.example", 90.0)], ..service("crm-sync") },
-    Service { uses: &[("snowflake", "warehouse-dw", 140.0)], ..service("etl") },
+    Service {
+        uses: &[("snowflake", "warehouse-dw", 140.0)],
+        sends: &[slow_queue("load-queue", &["loader"])],
+        ..service("etl")
+    },
+    Service {
+        uses: &[("postgresql", "reports-db", 240.0)],
+        calls: &[("reporting", "POST /refresh", 0.5)],
+        ..service("loader")
+    },
     Service { entry: 0.3, uses: &[("redis", "bids", 1.0)], ..service("ad-bidder") },
     Service { entry: 0.15, calls: &[("pricing", "POST /quote", 1.0)], ..service("price-crawler") },
     Service {
@@ -457,8 +478,9 @@ impl<'a> Request<'a> {
         depth: u32,
     ) {
         let Sends { broker, name, to } = sends;
-        // A sequence number, as Kinesis gives one.
-        let id = (*broker == Broker::Stream)
+        // Its number or id, which is all that joins the two sides of what has lost its context.
+        let id = broker
+            .loses_context()
             .then(|| format!("4966{:020}{:020}", self.rng.next_u64(), self.rng.next_u64()));
         let mut attributes: Attributes = vec![
             ("messaging.system", broker.system().into()),

@@ -122,12 +122,12 @@ pub fn make(wanted: &Wanted) -> Sample {
     Sample { spans, environment: wanted.environment.clone(), traces }
 }
 
-/// When the request of a number began: evenly over the minutes, the first the newest, which has half a
+/// When the request of a number began: evenly over the minutes, the first the newest, which has a
 /// minute to end.
 pub(crate) fn begin(wanted: &Wanted, number: usize, rng: &mut Rng) -> i64 {
     let range = f64::from(wanted.minutes) * 60e9;
     let age = (number as f64 + rng.share()) / wanted.count as f64 * range;
-    wanted.until_unix_nano - age as i64 - 30_000_000_000
+    wanted.until_unix_nano - age as i64 - 60_000_000_000
 }
 
 #[cfg(test)]

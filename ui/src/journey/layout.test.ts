@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Join, Journey, JourneySpan } from "../api/types";
-import { buildAxis, idleStretches, layoutJourney, union } from "./layout";
+import { buildAxis, idleStretches, layoutJourney, leastSure, union } from "./layout";
 
 const MS = 1e6;
 const START = 1_795_284_565_170_000_000n;
@@ -148,4 +148,10 @@ test("the axis is linear outside its bands, never goes back, and fills the width
 test("an axis without bands, and one of no time at all, stay finite", () => {
   expect(buildAxis(1_000, [], 500).x(500)).toBe(250);
   expect(Number.isFinite(buildAxis(0, [], 500).x(0))).toBe(true);
+});
+
+test("the join to doubt is the one least sure, of several the first", () => {
+  const of = (id: string, confidence: number) => ({ ...join(id, "a", "b", "c"), confidence });
+  expect(leastSure([of("one", 0.98), of("two", 0.95), of("three", 0.95)])?.id).toBe("two");
+  expect(leastSure([])).toBeNull();
 });

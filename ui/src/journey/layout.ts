@@ -204,3 +204,11 @@ export function buildAxis(total: number, idle: readonly Stretch[], width: number
   };
   return { x, bands, runs };
 }
+
+/** The join that is least certain, of several the first; `null` when there is none. */
+export function leastSure(joins: readonly Join[]): Join | null {
+  return joins.reduce<Join | null>(
+    (least, join) => (least === null || join.confidence < least.confidence ? join : least),
+    null,
+  );
+}

@@ -109,6 +109,8 @@ const EN = {
   "map.legend.guess": "joined by guess",
   "map.legend.new": "new since then",
   "map.legend.gone": "gone since then",
+  "map.legend.counts": "{nodes} nodes",
+  "map.legend.counts.docked": "{nodes} nodes, {docked} docked",
   "map.legend.docked": "docked: only this service uses it",
   "map.more": "+{n} more",
   "map.empty": "Nothing was received in this range",
