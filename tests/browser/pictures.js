@@ -1,5 +1,7 @@
 // Takes the pictures of the documents: every screen in both themes, from invented but seeded systems.
-// `node pictures.js DIR [--all]`; with --all at two sizes and without loss, for looking at changes.
+//   node pictures.js DIR          for the documents
+//   node pictures.js DIR --all    at two sizes and without loss, for looking at changes
+//   node pictures.js DIR URL      of the Kinesis workshop, from a server on which it was done
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startChromium } from "./chromium.js";
@@ -9,21 +11,21 @@ import { startServer } from "./server.js";
 /** Small enough for a repository, good enough to read the smallest letters. */
 const QUALITY = 75;
 
-const [folder, flag] = process.argv.slice(2);
+const [folder, flag = ""] = process.argv.slice(2);
 const forLooking = flag === "--all";
 const sizes = forLooking ? [[1680, 945], [1280, 800]] : [[1280, 800]];
 mkdirSync(folder, { recursive: true });
-const server = await startServer(process.env.THROUGHLINE_BIN);
-try {
-  const sent = await sendSystems(server);
+
+/** Takes each screen in both themes, in each size. */
+async function take(url, list) {
   for (const [width, height] of sizes) {
     const browser = await startChromium({ viewport: { width, height }, reducedMotion: "reduce" });
     const page = await browser.newPage();
     const devtools = await page.context().newCDPSession(page);
-    for (const [name, path, ready] of screens(sent)) {
+    for (const [name, path, ready] of list) {
       for (const theme of ["light", "dark"]) {
         await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
-        await page.goto(`${server.url}${path}`);
+        await page.goto(`${url}${path}`);
         await ready(page);
         await page.waitForLoadState("networkidle");
         await page.evaluate(() => document.fonts.ready);
@@ -37,6 +39,32 @@ try {
     }
     await browser.close();
   }
-} finally {
-  await server.stop();
+}
+
+/** The screens of the workshop: the newest of its journeys, and the trace in which the consumer works. */
+async function labScreens(url) {
+  const { journeys } = await (await fetch(`${url}/api/v1/journeys?from=-24h&limit=100`)).json();
+  const largest = journeys.toSorted((a, b) => b.traces - a.traces)[0];
+  const q = encodeURIComponent('name = "Kinesis.getRecord"');
+  const { traces } = await (await fetch(`${url}/api/v1/search?q=${q}&from=-24h&limit=1`)).json();
+  const [whole] = traces;
+  const scope = `from=-24h&env=${encodeURIComponent(whole.environment)}`;
+  const joined = largest.traceId;
+  return [
+    ["lab-map", `/map?${scope}`, (page) => page.getByRole("button", { name: /^consumer-lambda/ }).waitFor()],
+    ["lab-trace", `/t/${whole.traceId}`, (page) => page.getByRole("heading", { name: "Resource" }).waitFor()],
+    ["lab-journey", `/journeys/${joined}?from=-24h`, (page) => page.getByText("both name the same message id").waitFor()],
+    ["lab-doctor", "/doctor?from=-24h", (page) => page.getByRole("heading", { name: /carry no context/ }).first().waitFor()],
+  ];
+}
+
+if (flag.startsWith("http")) await take(flag, await labScreens(flag));
+else {
+  const server = await startServer(process.env.THROUGHLINE_BIN);
+  try {
+    const shown = screens(await sendSystems(server)).filter(([name]) => forLooking || name !== "unknown");
+    await take(server.url, shown);
+  } finally {
+    await server.stop();
+  }
 }
