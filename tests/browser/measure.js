@@ -32,6 +32,8 @@ try {
     for (let i = 0; i < LOADS; i++) loads.push(await load(path, usable));
     rows.push([`${name}: first contentful paint`, span(loads.map((l) => l.paint), "ms")]);
     rows.push([`${name}: usable`, span(loads.map((l) => l.usable), "ms")]);
+    const scripts = loads[0].scriptBytes;
+    if (scripts > 0) rows.push([`${name}: scripts until then, as sent`, `${(scripts / 1000).toFixed(1)} kB`]);
   }
   for (const [count, id] of [
     ["20 000", middle],
@@ -87,6 +89,10 @@ async function load(path, usable) {
     return await page.evaluate(() => ({
       paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Number.NaN,
       usable: globalThis.usableMs,
+      scriptBytes: performance
+        .getEntriesByType("resource")
+        .filter(({ name }) => name.endsWith(".js"))
+        .reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0),
     }));
   } finally {
     await browser.close();
