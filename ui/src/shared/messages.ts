@@ -818,8 +818,7 @@ const EN = {
   "setup.rejected.id": "id {id}",
   "setup.rejected.head": "What was sent",
   "setup.rejected.all": "Show all {n}",
-  "setup.about":
-    "throughline {version} holds {spans} spans in {traces} traces, {size} MB on disk in",
+  "setup.about": "throughline {version} holds {spans} spans, {size} MB of them in blocks, in",
 } as const;
 
 export type Message = keyof typeof EN;
