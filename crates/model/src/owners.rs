@@ -68,3 +68,43 @@ impl<'a> Owners<'a> {
 fn place(batch: &SpanBatch, number: usize) -> (usize, usize) {
     (std::ptr::from_ref(batch).addr(), number)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AttrValue, SpanId, TraceId};
+
+    /// One span of each service, in that order.
+    fn batch(services: &[&str], scope: &str) -> SpanBatch {
+        let mut builder = SpanBatchBuilder::default();
+        for (number, service) in services.iter().enumerate() {
+            builder.start_resource();
+            builder.attribute("service.name", AttrValue::Str(service));
+            builder.end_resource("", 0);
+            builder.start_scope(scope, "");
+            builder.end_scope("", 0);
+            builder.start_span(TraceId([1; 16]), SpanId([number as u8 + 1; 8]));
+            builder.end_span();
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn the_same_number_of_two_batches_is_not_the_same_owner() {
+        let (left, right) = (batch(&["a", "b"], "one"), batch(&["b", "c"], "two"));
+        let mut builder = SpanBatchBuilder::default();
+        let mut owners = Owners::default();
+        for row in [0, 1, 0] {
+            for from in [&left, &right] {
+                owners.make_current(from.span(row), &mut builder);
+                builder.copy_span(from.span(row));
+            }
+        }
+        let copy = builder.finish();
+        let said: Vec<_> = copy.spans().map(|s| (s.service(), s.scope().name())).collect();
+        let expected = ["a one", "b two", "b one", "c two", "a one", "b two"];
+        assert_eq!(said.iter().map(|(s, t)| format!("{s} {t}")).collect::<Vec<_>>(), expected);
+        // What is equal stands once, whoever sent it.
+        assert_eq!((copy.resource_count(), copy.scope_count()), (3, 2));
+    }
+}
