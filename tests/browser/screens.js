@@ -201,6 +201,9 @@ export async function walkScreens({ page, server, step, complaints }) {
     await side.getByText("Called by").waitFor();
     await side.getByTitle("Show this call").first().click();
     await page.getByRole("complementary", { name: / to checkout| to payments|checkout to / }).waitFor();
+    await open(`/edges/checkout/payments?${ENV}`);
+    await page.waitForURL((url) => url.pathname === "/map" && url.searchParams.get("edge") === "checkout>payments");
+    await page.getByRole("complementary", { name: "checkout to payments" }).waitFor();
     await page.getByRole("button", { name: "Compare: off" }).click();
     await page.getByRole("button", { name: "Compare: 1 h earlier" }).click();
     await page.getByText(/vs 1 h ago/).first().waitFor();

@@ -54,6 +54,9 @@ test("paths name screens", () => {
   expect(parseRoute("/map")).toEqual({ screen: "map" });
   expect(parseRoute("/journeys")).toEqual({ screen: "journeys" });
   expect(parseRoute("/journeys/abc")).toEqual({ screen: "journey", id: "abc" });
+  expect(parseRoute("/j/abc")).toEqual({ screen: "journey", id: "abc" });
+  expect(parseRoute("/edges/a%2Fb/c")).toEqual({ screen: "edge", from: "a/b", to: "c" });
+  expect(parseRoute("/edges/a")).toEqual({ screen: "unknown", path: "/edges/a" });
   expect(parseRoute("/t/abc")).toEqual({ screen: "trace", id: "abc" });
   expect(parseRoute("/services/a%2Fb")).toEqual({ screen: "service", name: "a/b" });
   expect(parseRoute("/services/50%")).toEqual({ screen: "service", name: "50%" });

@@ -187,6 +187,7 @@ export type Route =
   | { screen: "journey"; id: string }
   | { screen: "compare"; a: string; b: string }
   | { screen: "service"; name: string }
+  | { screen: "edge"; from: string; to: string }
   | { screen: "unknown"; path: string };
 
 export function parseRoute(path: string): Route {
@@ -195,7 +196,8 @@ export function parseRoute(path: string): Route {
   if (first === "t" && second !== "" && rest.length === 0) {
     return { screen: "trace", id: decoded(second) };
   }
-  if (first === "journeys" && second !== "" && rest.length === 0) {
+  // The short form is for typing and for links in texts.
+  if ((first === "journeys" || first === "j") && second !== "" && rest.length === 0) {
     return { screen: "journey", id: decoded(second) };
   }
   if (first === "compare" && second !== "" && rest[0] !== undefined && rest.length === 1) {
@@ -203,6 +205,9 @@ export function parseRoute(path: string): Route {
   }
   if (first === "services" && second !== "" && rest.length === 0) {
     return { screen: "service", name: decoded(second) };
+  }
+  if (first === "edges" && second !== "" && rest[0] !== undefined && rest.length === 1) {
+    return { screen: "edge", from: decoded(second), to: decoded(rest[0]) };
   }
   const plain = (["map", "traces", "journeys", "explore", "doctor", "setup", "go"] as const).find(
     (s) => s === first,
