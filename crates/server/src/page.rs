@@ -110,7 +110,7 @@ fn packed(name: &str, content: &[u8]) -> Bytes {
     if let Some(bytes) = held.get(name) {
         return bytes.clone();
     }
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(content).expect("memory takes bytes");
     let bytes = Bytes::from(encoder.finish().expect("memory takes bytes"));
     held.insert(name.to_owned(), bytes.clone());
