@@ -108,10 +108,11 @@ impl Baggage {
         }
     }
 
-    /// Reads the members of a prefix; a key that is already there stays.
+    /// Reads the members of a prefix; a key that is already there stays, in any case of letters:
+    /// names of headers lose theirs on the way (RFC 9110, section 5.1).
     pub(crate) fn read_prefixed(&mut self, fields: &Fields, prefix: &str, encoded: bool) {
         for (key, value) in fields.with_prefix(prefix) {
-            if self.get(key).is_none() {
+            if !self.members.iter().any(|member| member.key.eq_ignore_ascii_case(key)) {
                 let decoded = if encoded { decode(value) } else { value.to_owned() };
                 self.set(key, &decoded, "");
             }

@@ -179,6 +179,17 @@ fn baggage_of_several_formats_is_one() {
 }
 
 #[test]
+fn a_key_of_baggage_that_a_header_wrote_small_is_the_same_key() {
+    let headers = [("b3", &*format!("{TRACE}-{SPAN}-1")), ("baggage", "User=x,tenant=t,Tenant=T")];
+    let first = read(&headers);
+    let all = Writer::new(&Format::ALL).headers(&first.context.unwrap(), &first.baggage);
+    // As HTTP/2 carries them.
+    let small = all.iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+    let again = Reader::default().read(&small.collect());
+    assert_eq!(again.baggage, first.baggage);
+}
+
+#[test]
 fn nothing_of_one_format_is_copied_into_another() {
     let headers = [
         ("x-datadog-trace-id", "11803532876627986230"),
