@@ -20,7 +20,8 @@ use throughline_topology::stitch::{
 use utoipa::ToSchema;
 
 use super::error::ErrorBody;
-use super::{ApiError, json_response, receipts};
+use super::store::append;
+use super::{ApiError, read_json, receipts, rendered};
 use crate::app::App;
 use crate::clock::now_unix_nano;
 
@@ -82,8 +83,7 @@ struct VerdictAnswer {
     )
 )]
 pub(super) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, ApiError> {
-    let posted: PostedVerdict = serde_json::from_slice(&body)
-        .map_err(|err| ApiError::bad_request(format!("the verdict cannot be read: {err}")))?;
+    let posted: PostedVerdict = read_json(&body, "the verdict")?;
     let (to, verdict) = read(posted)?;
     let store = Arc::clone(&app.store);
     let asked = verdict.clone();
@@ -92,7 +92,7 @@ pub(super) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Res
         Some(said) => (said, false),
         None => {
             app.metrics.spans().received(receipts::PROTOCOL, 1);
-            receipts::store(&app, receipts::PROTOCOL, note(to, &verdict)).await?;
+            append(&app, receipts::PROTOCOL, note(to, &verdict)).await?;
             (verdict, true)
         }
     };
@@ -107,8 +107,7 @@ pub(super) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Res
         time_unix_nano: verdict.time_unix_nano.to_string(),
         changed,
     };
-    let text = serde_json::to_vec(&answer).map_err(|err| ApiError::internal(err.to_string()))?;
-    Ok(json_response(text.into()))
+    rendered(&answer)
 }
 
 /// The consuming span and the verdict, if they make sense by themselves.

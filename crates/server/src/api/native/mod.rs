@@ -26,6 +26,7 @@ mod series;
 mod services;
 mod span;
 mod status;
+mod store;
 mod time;
 mod traces;
 mod view;
@@ -38,6 +39,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use throughline_store::Snapshot;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -113,9 +115,20 @@ async fn ask<T: Serialize>(
     let store = Arc::clone(&app.store);
     let answer = app.queries.on_cpu(move || {
         let answer = question(&store.snapshot())?;
-        serde_json::to_vec(&answer).map_err(|err| ApiError::internal(err.to_string()))
+        rendered(&answer)
     });
-    Ok(json_response(answer.await??.into()))
+    answer.await?
+}
+
+fn rendered(answer: &impl Serialize) -> Result<Response, ApiError> {
+    let text = serde_json::to_vec(answer).map_err(|err| ApiError::internal(err.to_string()))?;
+    Ok(json_response(text.into()))
+}
+
+/// Reads what was posted; `what` names it to whoever posted something else.
+fn read_json<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, ApiError> {
+    serde_json::from_slice(body)
+        .map_err(|err| ApiError::bad_request(format!("{what} cannot be read: {err}")))
 }
 
 fn json_response(text: Bytes) -> Response {

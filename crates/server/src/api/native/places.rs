@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::error::ErrorBody;
 use super::extract::Params;
-use super::{ApiError, json_response};
+use super::{ApiError, read_json, rendered};
 use crate::app::App;
 use crate::places::{Change, ChangeError, Places};
 
@@ -89,8 +89,7 @@ pub(super) async fn put(
     if body.len() > BODY_BYTES_MAX {
         return Err(too_large());
     }
-    let read: PlacesChange = serde_json::from_slice(&body)
-        .map_err(|err| ApiError::bad_request(format!("the places cannot be read: {err}")))?;
+    let read: PlacesChange = read_json(&body, "the places")?;
     let environment = params.environment.unwrap_or_default();
     let change =
         Change { environment: environment.clone(), places: read.places, colors: read.colors };
@@ -109,6 +108,5 @@ pub(super) async fn put(
 
 fn answer(places: &Places, environment: &str) -> Result<Response, ApiError> {
     let answer = PlacesAnswer { places: places.of(environment), colors: places.colors().clone() };
-    let text = serde_json::to_vec(&answer).map_err(|err| ApiError::internal(err.to_string()))?;
-    Ok(json_response(text.into()))
+    rendered(&answer)
 }

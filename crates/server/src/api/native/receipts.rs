@@ -7,20 +7,18 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use throughline_model::{
-    AttrValue, NOTE_INVOCATION, NOTE_SCOPE, SpanBatch, SpanBatchBuilder, SpanId, TraceId,
+    AttrValue, NOTE_INVOCATION, NOTE_SCOPE, SpanBatchBuilder, SpanId, TraceId,
 };
 use throughline_query::note_ids;
-use throughline_store::AppendError;
 use throughline_topology::stitch::{Carrier, Direction, Receipt};
-use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 use super::error::ErrorBody;
-use super::{ApiError, json_response};
+use super::store::append;
+use super::{ApiError, read_json, rendered};
 use crate::app::App;
 use crate::clock::now_unix_nano;
 use crate::metrics::Protocol;
@@ -88,8 +86,7 @@ struct RejectedReceipt {
     )
 )]
 pub(super) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, ApiError> {
-    let unreadable = |err| ApiError::bad_request(format!("the receipts cannot be read: {err}"));
-    let posted: Vec<serde_json::Value> = serde_json::from_slice(&body).map_err(unreadable)?;
+    let posted: Vec<serde_json::Value> = read_json(&body, "the receipts")?;
     if posted.len() > RECEIPTS_MAX {
         let message = format!("at most {RECEIPTS_MAX} receipts a request, got {}", posted.len());
         return Err(ApiError::bad_request(message));
@@ -110,9 +107,8 @@ pub(super) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Res
     app.metrics.spans().received(PROTOCOL, (batch.len() + rejected.len()) as u64);
     app.metrics.spans().rejected(PROTOCOL, "receipt", rejected.len() as u64);
     let answer = ReceiptsAnswer { accepted: batch.len(), rejected };
-    store(&app, PROTOCOL, batch).await?;
-    let text = serde_json::to_vec(&answer).map_err(|err| ApiError::internal(err.to_string()))?;
-    Ok(json_response(text.into()))
+    append(&app, PROTOCOL, batch).await?;
+    rendered(&answer)
 }
 
 /// Writes a note, or says why there is none.
@@ -181,26 +177,4 @@ fn about(posted: &PostedReceipt) -> Result<About, String> {
         (_, _, Some(request_id)) => Ok(About::Invocation(request_id)),
         _ => Err("it names neither traceId and spanId nor functionRequestId".to_owned()),
     }
-}
-
-/// Stores notes; gives back when they are on disk.
-pub(super) async fn store(app: &App, protocol: Protocol, batch: SpanBatch) -> Result<(), ApiError> {
-    if batch.is_empty() {
-        return Ok(());
-    }
-    let rows = batch.len() as u64;
-    let (tell, stored) = oneshot::channel();
-    app.segments.append(protocol, batch, move |result| {
-        // The caller may have gone; what it sent is stored all the same.
-        let _ = tell.send(result);
-    });
-    let message = match stored.await {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(AppendError::Busy)) => {
-            app.segments.lost(protocol, rows);
-            "the store is busy, try again"
-        }
-        Ok(Err(_)) | Err(_) => "it could not be stored, try again",
-    };
-    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message))
 }

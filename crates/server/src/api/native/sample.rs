@@ -11,7 +11,8 @@ use throughline_sample::{Rng, System, Wanted, make};
 use utoipa::ToSchema;
 
 use super::error::ErrorBody;
-use super::{ApiError, json_response, receipts, time};
+use super::store::append;
+use super::{ApiError, read_json, rendered, time};
 use crate::app::App;
 use crate::clock::now_unix_nano;
 use crate::metrics::Protocol;
@@ -65,8 +66,7 @@ struct SampleAnswer {
 pub(super) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, ApiError> {
     let posted = match &body[..] {
         [] => PostedSample::default(),
-        text => serde_json::from_slice(text)
-            .map_err(|err| ApiError::bad_request(format!("what to make cannot be read: {err}")))?,
+        text => read_json(text, "what to make")?,
     };
     let wanted = read(posted, now_unix_nano())?;
     let made = app.queries.on_cpu(move || {
@@ -83,10 +83,9 @@ pub(super) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Res
     let (answer, batches) = made.await?;
     for batch in batches {
         app.metrics.spans().received(Protocol::Sample, batch.len() as u64);
-        receipts::store(&app, Protocol::Sample, batch).await?;
+        append(&app, Protocol::Sample, batch).await?;
     }
-    let text = serde_json::to_vec(&answer).map_err(|err| ApiError::internal(err.to_string()))?;
-    Ok(json_response(text.into()))
+    rendered(&answer)
 }
 
 fn read(posted: PostedSample, now: i64) -> Result<Wanted, ApiError> {
@@ -100,7 +99,7 @@ fn read(posted: PostedSample, now: i64) -> Result<Wanted, ApiError> {
     let wanted = Wanted {
         count: posted.count.unwrap_or(usual.count),
         minutes: posted.minutes.unwrap_or(usual.minutes),
-        environment: posted.environment.unwrap_or(usual.environment.clone()),
+        environment: posted.environment.unwrap_or(usual.environment),
         ..usual
     };
     if !(1..=system.count_max()).contains(&wanted.count) {

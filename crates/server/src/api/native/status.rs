@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::error::ErrorBody;
-use super::{ApiError, json_response};
+use super::{ApiError, rendered};
 use crate::app::App;
 
 /// How the server is.
@@ -96,10 +96,9 @@ struct Document {
 )]
 pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     // Not in the queue of queries: a person who asks why it is slow must get an answer.
-    let work = tokio::task::spawn_blocking(move || serde_json::to_vec(&status_answer(&app)));
+    let work = tokio::task::spawn_blocking(move || rendered(&status_answer(&app)));
     match work.await {
-        Ok(Ok(text)) => Ok(json_response(text.into())),
-        Ok(Err(err)) => Err(ApiError::internal(err.to_string())),
+        Ok(answer) => answer,
         Err(err) => std::panic::resume_unwind(err.into_panic()),
     }
 }
@@ -148,8 +147,7 @@ pub(super) async fn rejected(State(app): State<Arc<App>>) -> Result<Response, Ap
         }),
     });
     let answer = RejectedAnswer { rejected: rejected.collect() };
-    let text = serde_json::to_vec(&answer).map_err(|err| ApiError::internal(err.to_string()))?;
-    Ok(json_response(text.into()))
+    rendered(&answer)
 }
 
 /// Forgets every span and log record, and where the page's cards stand. Only when the server was started with `--allow-reset`.
