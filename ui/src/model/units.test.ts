@@ -1,7 +1,8 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import {
   formatChange,
   formatCount,
+  formatDateTime,
   formatDuration,
   formatOffset,
   formatRate,
@@ -59,7 +60,31 @@ test("times are said in one zone and gain the day when it is another day", () =>
   const noon = Date.UTC(2026, 10, 21, 12, 4, 11, 482);
   expect(formatTime(noon, "utc", noon)).toBe("12:04:11.482");
   expect(formatTime(noon, "utc", noon + 86_400_000)).toBe("21 Nov 12:04:11.482");
+  expect(formatDateTime(noon, "utc")).toBe("21 Nov 2026, 12:04:11.482 UTC");
+  expect(formatDateTime(Date.UTC(2027, 0, 1, 0, 0, 0, 7), "utc")).toBe(
+    "1 Jan 2027, 00:00:00.007 UTC",
+  );
+  expect(formatDateTime(Number.NaN, "utc")).toBe("");
   expect(unixMs("1795262651482999999")).toBe(1795262651482);
+});
+
+test("a local time is that of the zone's clocks on that day, and says how far they are ahead", () => {
+  const said = (zone: string, ms: number) => {
+    vi.stubEnv("TZ", zone);
+    return formatDateTime(ms, "local");
+  };
+  const [summer, winter] = [Date.UTC(2026, 6, 1, 22, 30), Date.UTC(2026, 11, 31, 23, 30)];
+  try {
+    expect(said("Europe/Zurich", summer)).toBe("2 Jul 2026, 00:30:00.000 UTC+2");
+    expect(said("Europe/Zurich", winter)).toBe("1 Jan 2027, 00:30:00.000 UTC+1");
+    expect(said("America/St_Johns", winter)).toBe("31 Dec 2026, 20:00:00.000 UTC−3:30");
+    expect(said("UTC", winter)).toBe("31 Dec 2026, 23:30:00.000 UTC");
+    vi.stubEnv("TZ", "Asia/Kolkata");
+    expect(formatTime(winter, "local", summer)).toBe("1 Jan 05:00:00.000");
+    expect(formatTime(winter, "local", winter + 3_600_000)).toBe("05:00:00.000");
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
 
 test("a date field survives the way there and back", () => {

@@ -82,35 +82,21 @@ export function unixMs(at: UnixNanos | string): number {
 
 /** `12:04:11.482`, with the day in front when it is not today. */
 export function formatTime(ms: number, zone: Zone, nowMs: number): string {
-  const time = part(ms, zone, {
-    hour: "2-digit",
-    minute: "2-digit",
-    second: "2-digit",
-    fractionalSecondDigits: 3,
-    hourCycle: "h23",
-  });
-  return formatDay(ms, zone) === formatDay(nowMs, zone) ? time : `${shortDay(ms, zone)} ${time}`;
+  if (Number.isNaN(ms)) return "";
+  const [at, now] = [inZone(ms, zone), inZone(nowMs, zone)];
+  return dayNumber(at) === dayNumber(now) ? clock(at) : `${day(at)} ${clock(at)}`;
 }
 
 /** `21 Nov 2026, 12:04:11.482 UTC` for places with room. */
 export function formatDateTime(ms: number, zone: Zone): string {
-  return part(ms, zone, {
-    day: "numeric",
-    month: "short",
-    year: "numeric",
-    hour: "2-digit",
-    minute: "2-digit",
-    second: "2-digit",
-    fractionalSecondDigits: 3,
-    hourCycle: "h23",
-    timeZoneName: "short",
-  });
+  if (Number.isNaN(ms)) return "";
+  const at = inZone(ms, zone);
+  return `${day(at)} ${at.getUTCFullYear()}, ${clock(at)} ${zoneName(ms, zone)}`;
 }
 
 /** `2026-11-21T12:04` for a `datetime-local` field, and back. */
 export function toField(ms: number, zone: Zone): string {
-  const shift = zone === "utc" ? 0 : new Date(ms).getTimezoneOffset() * 60_000;
-  return new Date(ms - shift).toISOString().slice(0, 16);
+  return inZone(ms, zone).toISOString().slice(0, 16);
 }
 
 export function fromField(text: string, zone: Zone): number | null {
@@ -131,18 +117,45 @@ export function tickStep(rangeNs: number, count: number): number {
   return Math.max(1, step * power);
 }
 
-function formatDay(ms: number, zone: Zone): string {
-  return part(ms, zone, { year: "numeric", month: "numeric", day: "numeric" });
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/**
+ * A date whose UTC parts are those of the moment in the zone. By hand: every `Intl.DateTimeFormat` is
+ * slow to make, the first takes frames, and a list has hundreds of times.
+ */
+function inZone(ms: number, zone: Zone): Date {
+  return new Date(ms + minutesAhead(ms, zone) * 60_000);
 }
 
-function shortDay(ms: number, zone: Zone): string {
-  return part(ms, zone, { day: "numeric", month: "short" });
+/** By how much the zone's clocks are ahead of UTC at that moment. */
+function minutesAhead(ms: number, zone: Zone): number {
+  return zone === "utc" ? 0 : -new Date(ms).getTimezoneOffset();
 }
 
-function part(ms: number, zone: Zone, options: Intl.DateTimeFormatOptions): string {
-  if (Number.isNaN(ms)) return "";
-  const zoned = zone === "utc" ? { ...options, timeZone: "UTC" } : options;
-  return new Intl.DateTimeFormat("en-GB", zoned).format(ms);
+/** `UTC`, `UTC+1`, `UTC−3:30`. */
+function zoneName(ms: number, zone: Zone): string {
+  const minutes = minutesAhead(ms, zone);
+  if (minutes === 0) return "UTC";
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  return `UTC${minutes < 0 ? "−" : "+"}${hours}${rest === 0 ? "" : `:${padded(rest, 2)}`}`;
+}
+
+function day(at: Date): string {
+  return `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()] ?? ""}`;
+}
+
+/** Days since the epoch. */
+function dayNumber(at: Date): number {
+  return Math.floor(at.getTime() / 86_400_000);
+}
+
+function clock(at: Date): string {
+  const parts = [at.getUTCHours(), at.getUTCMinutes(), at.getUTCSeconds()];
+  return `${parts.map((part) => padded(part, 2)).join(":")}.${padded(at.getUTCMilliseconds(), 3)}`;
+}
+
+function padded(value: number, digits: number): string {
+  return String(value).padStart(digits, "0");
 }
 
 function threeDigits(value: number): string {

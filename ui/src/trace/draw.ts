@@ -1,7 +1,7 @@
 /** Draws the rows of the waterfall that are in view, and the minimap. Keeps no state. */
 
 import type { Stroke } from "../journey/say";
-import { formatDuration } from "../model/units";
+import { formatCount, formatDuration } from "../model/units";
 import type { Palette } from "../shared/palette";
 import type { Stretch } from "./critical-path";
 import { type Bar, bar, caretX, type Frame, labelPlace, ROW, timeX } from "./geometry";
@@ -142,7 +142,7 @@ function drawName(
     ctx.fillText(service, left, middle);
     left += ctx.measureText(service).width + 7;
   }
-  const hidden = scene.open[row] || size === 1 ? "" : `+${(size - 1).toLocaleString("en")}`;
+  const hidden = scene.open[row] || size === 1 ? "" : `+${formatCount(size - 1)}`;
   ctx.font = SMALL;
   const reserve = hidden ? ctx.measureText(hidden).width + 12 : 0;
   ctx.font = BODY;
@@ -380,36 +380,6 @@ function drawJoin(
   ctx.fillStyle = color;
   ctx.textAlign = "left";
   ctx.fillText(text, x + 8, y + 0.5);
-}
-
-const MINIMAP_LEVEL_MAX = 7;
-const MINIMAP_LEVEL_MIN = 3;
-
-/** Draws every span as a thin line at its depth; deeper ones than fit share the last line. */
-export function drawMinimap(
-  ctx: CanvasRenderingContext2D,
-  tree: TraceTree,
-  width: number,
-  height: number,
-  palette: Palette,
-  color: (service: string) => string,
-): void {
-  ctx.fillStyle = palette.sunken;
-  ctx.fillRect(0, 0, width, height);
-  const colors = tree.view.services.map(color);
-  const deepest = tree.depth.reduce((most, depth) => Math.max(most, depth), 0);
-  const level = Math.min(
-    MINIMAP_LEVEL_MAX,
-    Math.max(MINIMAP_LEVEL_MIN, (height - 14) / (deepest + 1)),
-  );
-  const levels = Math.floor((height - 14) / level);
-  for (let row = 0; row < tree.spanCount; row++) {
-    const depth = Math.min(levels - 1, at(tree.depth, row));
-    const x = (at(tree.start, row) / tree.total) * width;
-    const w = ((at(tree.end, row) - at(tree.start, row)) / tree.total) * width;
-    ctx.fillStyle = colors[tree.view.spans.service[row] ?? 0] ?? palette.ink3;
-    ctx.fillRect(x, 9 + depth * level, Math.max(0.8, w), level - 1);
-  }
 }
 
 export function roundRect(

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { TraceView } from "../api/types";
 import { packLanes } from "./flame";
+import { minimapLines } from "./minimap";
 import { findRows, visibleRows } from "./rows";
 import { sortLines, statistics } from "./statistics";
 import { traceGraph } from "./trace-graph";
@@ -156,4 +157,17 @@ test("every form of a value is text", () => {
   );
   expect(otlpText({})).toBe("");
   expect(otlpText(undefined)).toBe("");
+});
+
+test("the strip shows the last span of each place, neighbours of one service as one line", () => {
+  const said = (steps: number, levels: number) =>
+    minimapLines(SHOP, steps, levels).map(
+      ({ level, from, to, service }) => `${level}: ${from}-${to} ${SHOP.view.services[service]}`,
+    );
+  expect(said(100, 3)).toEqual(["0: 0-100 web", "1: 10-70 pay", "1: 80-90 pay", "2: 12-17 db"]);
+  // A span that is shorter than a step has one; what is too deep lies on the last level.
+  expect(said(10, 2)).toEqual(["0: 0-10 web", "1: 1-2 db", "1: 2-7 pay", "1: 8-9 pay"]);
+  const many = tree(Array.from({ length: 500 }, (_, i) => [`s${i % 2}`, "x", -1, i, 1]));
+  expect(minimapLines(many, 20, 4)).toHaveLength(20);
+  expect(minimapLines(many, 0, 4)).toEqual([]);
 });
