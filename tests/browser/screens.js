@@ -16,6 +16,7 @@ export function screens({ big, failing, good, ride, lost }) {
   return [
     ["map", `/map?${ENV}`, (page) => page.getByRole("button", { name: /^payments service/ }).waitFor()],
     ["map-focus", `/map?${ENV}&focus=payments`, (page) => page.getByRole("heading", { name: "payments" }).waitFor()],
+    ["map-edge", `/edges/checkout/payments?${ENV}`, (page) => page.getByRole("heading", { name: /^Operations/ }).waitFor()],
     ["map-table", `/map?${ENV}&view=table`, (page) => page.getByRole("table").first().waitFor()],
     ["traces", `/traces?${ENV}`, (page) => page.getByRole("table").waitFor()],
     ["traces-table", `/traces?${ENV}&view=table`, (page) => page.getByRole("table").waitFor()],
@@ -203,10 +204,22 @@ export async function walkScreens({ page, server, step, complaints }) {
     await page.getByRole("complementary", { name: / to checkout| to payments|checkout to / }).waitFor();
     await open(`/edges/checkout/payments?${ENV}`);
     await page.waitForURL((url) => url.pathname === "/map" && url.searchParams.get("edge") === "checkout>payments");
-    await page.getByRole("complementary", { name: "checkout to payments" }).waitFor();
+    const call = page.getByRole("complementary", { name: "checkout to payments" });
+    await call.getByRole("link", { name: /^POST \/charge \d+ [\d.]+% [\d.]+ m?s$/ }).first().waitFor();
     await page.getByRole("button", { name: "Compare: off" }).click();
     await page.getByRole("button", { name: "Compare: 1 h earlier" }).click();
     await page.getByText(/vs 1 h ago/).first().waitFor();
+  });
+
+  await step("a call on the map shows what it is made of and leads to the very span", async () => {
+    await open(`/edges/checkout/payments?${ENV}`);
+    const call = page.getByRole("complementary", { name: "checkout to payments" });
+    const calls = page.getByRole("heading", { name: "Calls, the failed first" });
+    await calls.waitFor();
+    await call.locator("section", { has: calls }).getByRole("link").first().click();
+    await page.waitForURL((url) => url.pathname.startsWith("/t/") && url.searchParams.has("s"));
+    await panel().getByRole("heading", { name: "POST /charge" }).waitFor();
+    await panel().getByText(/payments · server/).waitFor();
   });
 
   await step("cards keep their places when a service joins", async () => {

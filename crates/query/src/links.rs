@@ -99,7 +99,7 @@ fn forward(
     let mut ends = HashMap::new();
     let ids: Vec<TraceId> = ids.into_iter().collect();
     cut |= read(snapshot, &ids, |linked| {
-        let about = summary(linked, &vec![false; linked.len()]);
+        let about = summary(&linked, &vec![false; linked.len()]);
         ends.insert(about.trace_id, about);
     })?;
     found.sort_by_key(|(start, link)| (*start, link.span_id));
@@ -153,10 +153,10 @@ fn backward(
 }
 
 /// Reads some traces, as many as the limits let through, and says whether some were left out.
-fn read(
+pub(crate) fn read(
     snapshot: &Snapshot,
     ids: &[TraceId],
-    mut visit: impl FnMut(&SpanBatch),
+    mut visit: impl FnMut(SpanBatch),
 ) -> Result<bool, RunError> {
     let (mut left, _) = ids.split_at(ids.len().min(TRACES_MAX));
     let (mut spans, mut stride) = (0, Stride::default());
@@ -165,7 +165,7 @@ fn read(
         let read = traces(snapshot, now)?;
         stride.add(&read);
         spans += read.values().map(SpanBatch::len).sum::<usize>();
-        read.values().for_each(&mut visit);
+        read.into_values().for_each(&mut visit);
         left = later;
     }
     Ok(!left.is_empty() || ids.len() > TRACES_MAX)

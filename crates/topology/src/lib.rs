@@ -26,7 +26,7 @@ mod xray_map;
 
 pub use codec::DecodePartError;
 pub use kind::{EdgeKind, Evidence, NodeKind};
-pub use linker::{Linker, LinkerLimits, LinkerOverflow};
+pub use linker::{CountedSpan, Linker, LinkerLimits, LinkerOverflow};
 pub use names::OTHER;
 pub use part::MapPart;
 pub use sum::{MapSum, MapTotal};

@@ -1,8 +1,11 @@
 //! From spans to map parts: every span once, each with what came before it in mind.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
-use throughline_model::{NOTE_SCOPE, ResourceRef, SpanBatch, SpanKind, StatusCode, xray};
+use throughline_model::{
+    NOTE_SCOPE, ResourceRef, SpanBatch, SpanId, SpanKind, StatusCode, TraceId, xray,
+};
 
 use crate::keys::BatchKeys;
 use crate::names::{NO_NODE, Names, Sender};
@@ -45,6 +48,24 @@ pub struct LinkerOverflow {
     pub names_folded: u64,
     /// Times a new span name became [`crate::OTHER`].
     pub operations_folded: u64,
+}
+
+/// A span that counts on the map: two of one id, as Zipkin's shared spans are, differ by their kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CountedSpan {
+    /// Its trace.
+    pub trace_id: TraceId,
+    /// Its id.
+    pub span_id: SpanId,
+    /// Its kind.
+    pub kind: SpanKind,
+}
+
+impl CountedSpan {
+    fn of(span: &Record) -> Self {
+        let (trace_id, span_id) = span.full_id();
+        Self { trace_id: TraceId(trace_id), span_id: SpanId(span_id), kind: span.kind() }
+    }
 }
 
 /// Sees every span once and says what it changes on the map.
@@ -140,6 +161,23 @@ impl Linker {
     /// caller that asks often keeps the answer until there are new spans.
     pub fn preview(&self, batches: &[&SpanBatch]) -> MapPart {
         self.clone().observe(batches)
+    }
+
+    /// The remembered spans that count at the edges between two nodes, whose ids are as in
+    /// [`crate::Node::id`]: spans of `to` that `from` caused, calls by `from` where `to` is inferred.
+    pub fn spans_at_edge(&self, from: &str, to: &str) -> HashSet<CountedSpan> {
+        let (Some(from), Some(to)) = (self.names.find(from), self.names.find(to)) else {
+            return HashSet::new();
+        };
+        let calls = self.tables.spans().iter().filter(|span| {
+            let service = self.names.service(span.origin);
+            let is_called = span.edge_from == from && service == to;
+            is_called || span.is(flag::IS_CALL) && service == from && span.peer == to
+        });
+        let consumed = self.tables.consumed().filter(|(link, consumer)| {
+            link.edge_from == from && self.names.service(consumer.origin) == to
+        });
+        calls.chain(consumed.map(|(_, consumer)| consumer)).map(CountedSpan::of).collect()
     }
 
     /// What did not fit so far.

@@ -6,6 +6,7 @@
 use ahash::AHashMap;
 
 use crate::NodeKind;
+use crate::view::id_of;
 
 /// What stands for all names beyond a bound.
 pub const OTHER: &str = "(other)";
@@ -134,6 +135,15 @@ impl Names {
         self.origins.push(Origin { service: node, client, environment: key.1.clone() });
         self.origin_numbers.insert(key, number);
         number
+    }
+
+    /// The number of a node by its id, as in [`crate::Node::id`].
+    pub(crate) fn find(&self, id: &str) -> Option<u32> {
+        let is_it =
+            |entry: &Entry| id_of(entry.kind, &entry.system, &entry.account, &entry.name) == id;
+        // Number 0 is nobody.
+        let found = self.nodes.iter().skip(1).position(is_it)?;
+        u32::try_from(found + 1).ok()
     }
 
     pub(crate) fn entry(&self, node: u32) -> &Entry {

@@ -321,6 +321,17 @@ impl Tables {
         (&mut self.spans.entries, &mut self.links.entries)
     }
 
+    /// Every span that is remembered, stand-ins among them.
+    pub(crate) fn spans(&self) -> &[Record] {
+        &self.spans.entries
+    }
+
+    /// Every link that is remembered, and the consumer that has it.
+    pub(crate) fn consumed(&self) -> impl Iterator<Item = (&Link, &Record)> {
+        let links = self.links.entries.iter().filter(|link| self.has_span(link.consumer));
+        links.map(|link| (link, self.span(link.consumer)))
+    }
+
     /// The span with this kind at a slot.
     pub(crate) fn find(&self, at: SlotAt, kind: SpanKind) -> Option<Seq> {
         let is_it = |span: &Record| span.kind() == kind && !span.is(flag::STAND_IN);

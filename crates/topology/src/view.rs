@@ -128,7 +128,7 @@ fn kind_word<S: serde::Serializer>(kind: &SpanKind, serializer: S) -> Result<S::
 }
 
 /// `kind:name`, and what is known of system and account between them.
-fn id_of(kind: NodeKind, system: &str, account: &str, name: &str) -> String {
+pub(crate) fn id_of(kind: NodeKind, system: &str, account: &str, name: &str) -> String {
     let parts = [kind.word(), system, account];
     let known: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     format!("{}:{name}", known.join(":"))

@@ -10,6 +10,7 @@ import type {
   AttributeKey,
   Diagnosis,
   Differences,
+  EdgeMade,
   Journey,
   JourneyList,
   Operation,
@@ -247,6 +248,17 @@ export async function operations(
   const params = { path: { service }, query: range(scope) };
   const body = unwrap(await client.GET("/services/{service}/operations", { params, signal }));
   return body.operations;
+}
+
+/** The operations and some calls of an edge of the map. */
+export async function edgeMade(
+  source: string,
+  target: string,
+  scope: Scope,
+  signal: AbortSignal,
+): Promise<EdgeMade> {
+  const query = { source, target, ...range(scope) };
+  return unwrap(await client.GET("/map/edge", { params: { query }, signal }));
 }
 
 export async function environments(signal: AbortSignal): Promise<string[]> {

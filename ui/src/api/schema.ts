@@ -43,6 +43,9 @@ export interface paths {
     >;
   };
   "/map": NoPath & { get: Get<Range & { breakdown?: string }, never, Schemas["ServiceMap"]> };
+  "/map/edge": NoPath & {
+    get: Get<Range & { source: string; target: string }, never, Schemas["EdgeMade"]>;
+  };
   "/series": NoPath & {
     get: Get<
       Range & { q?: string; language?: string; points?: number; by?: string; limit?: number },
@@ -479,6 +482,20 @@ export interface components {
     Environments: { environments: string[] };
     Services: { services: (Red & { name: string; environments: string[] })[] };
     Operations: { operations: (Red & { name: string; kind: string })[] };
+    EdgeMade: {
+      operations: Schemas["Operations"]["operations"];
+      calls: {
+        traceId: string;
+        spanId: string;
+        name: string;
+        kind: string;
+        startTimeUnixNano: string;
+        durationNano: number;
+        failed: boolean;
+      }[];
+      traces: number;
+      truncated: boolean;
+    };
     RejectedList: { rejected: Schemas["Rejected"][] };
     Rejected: {
       timeUnixNano: string;

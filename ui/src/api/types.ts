@@ -36,6 +36,7 @@ export type Sight = Schemas["Sight"];
 export type Rejected = Schemas["Rejected"];
 export type Status = Schemas["Status"];
 export type Operation = Schemas["Operations"]["operations"][number];
+export type EdgeMade = Schemas["EdgeMade"];
 export type ServiceStats = Schemas["Services"]["services"][number];
 export type OtlpTrace = Schemas["OtlpTrace"];
 export type OtlpAttribute = Schemas["OtlpAttribute"];

@@ -6,8 +6,9 @@ use throughline_topology::{MapFilter, MapTotal};
 
 use super::kit::{EVER, S, Val, store};
 use crate::{
-    Differences, DifferencesOptions, GroupBy, Of, PARTS_MAX, Place, SearchOptions, Selection,
-    SeriesAnswer, SeriesOptions, SpanBox, differences, links, parse, parts, series, xray_filter,
+    Differences, DifferencesOptions, EdgeCalls, EdgeEnds, GroupBy, Of, PARTS_MAX, Place,
+    SearchOptions, Selection, SeriesAnswer, SeriesOptions, SpanBox, differences, edge_calls, links,
+    parse, parts, series, xray_filter,
 };
 
 fn span(trace: u8, id: u8, start: i64, duration: i64) -> S {
@@ -289,4 +290,112 @@ fn links_are_told_at_both_ends() {
 
 fn target_id() -> throughline_model::SpanId {
     throughline_model::SpanId([9; 8])
+}
+
+/// Two calls of pay by web, one of which fails and asks a database, and a message to a worker whose
+/// only tie is a link.
+fn calls_and_a_message() -> Vec<S> {
+    let of =
+        |trace: u8, id: u8, parent: u8, kind: u8, service: &'static str, name: &'static str| {
+            let start = i64::from(trace) * 10 + i64::from(id);
+            S { parent, kind, service, name, ..span(trace, id, start, 5) }
+        };
+    let kafka = || {
+        vec![
+            ("messaging.system", Val::Str("kafka")),
+            ("messaging.destination.name", Val::Str("orders")),
+        ]
+    };
+    let database =
+        vec![("db.system.name", Val::Str("postgresql")), ("db.namespace", Val::Str("ledger"))];
+    vec![
+        of(1, 1, 0, 2, "web", "GET /"),
+        of(1, 2, 1, 3, "web", "POST"),
+        S { status: 2, ..of(1, 3, 2, 2, "pay", "charge") },
+        S { status: 2, attrs: database, ..of(1, 4, 3, 3, "pay", "SELECT") },
+        of(2, 1, 0, 2, "web", "GET /"),
+        of(2, 2, 1, 3, "web", "POST"),
+        S { environment: "test", ..of(2, 3, 2, 2, "pay", "refund") },
+        of(2, 4, 1, 3, "web", "POST"),
+        S { environment: "test", ..of(2, 5, 4, 2, "pay", "refund") },
+        S { attrs: kafka(), ..of(90, 9, 0, 4, "web", "send") },
+        S { attrs: kafka(), links: vec![vec![]], ..of(3, 1, 0, 5, "worker", "process") },
+    ]
+}
+
+#[test]
+fn an_edge_is_made_of_the_calls_that_the_map_counts() {
+    let spans = calls_and_a_message();
+    let halves = spans.split_at(5);
+    let (store, _directory) = store(&[vec![halves.0.to_vec()], vec![halves.1.to_vec()]]);
+    let snapshot = store.snapshot();
+    let filter = MapFilter::ALL;
+    let map = snapshot.map(MapTotal::of_calls(&filter)).view(&filter);
+    let ask = |from: &str, to: &str, service: &str, options: &SearchOptions| {
+        edge_calls(&snapshot, EdgeEnds { from, to, service }, options).unwrap()
+    };
+    let service_of = |id: &str| id.strip_prefix("service:").map(str::to_owned);
+    for edge in &map.edges {
+        let service = service_of(&edge.to).or_else(|| service_of(&edge.from)).unwrap();
+        let answer = ask(&edge.from, &edge.to, &service, &EVER);
+        let sum = |of: fn(&crate::EdgeOperation) -> u64| answer.operations.iter().map(of).sum();
+        assert_eq!(
+            (edge.requests, edge.errors),
+            (sum(|o| o.requests), sum(|o| o.errors)),
+            "{edge:?}"
+        );
+        assert_eq!(answer.calls.len() as u64, edge.requests, "{edge:?}");
+    }
+    let edges: Vec<_> = map.edges.iter().map(|edge| format!("{} {}", edge.from, edge.to)).collect();
+    assert_eq!(
+        edges,
+        [
+            "service:pay database:postgresql:ledger",
+            "service:web service:pay",
+            "service:web topic:kafka:orders",
+            "topic:kafka:orders service:worker",
+        ]
+    );
+
+    let calls = ask("service:web", "service:pay", "web", &EVER);
+    let said = |calls: &EdgeCalls| -> Vec<(String, u64, u64)> {
+        calls.operations.iter().map(|o| (o.name.clone(), o.requests, o.errors)).collect()
+    };
+    assert_eq!(said(&calls), [("refund".to_owned(), 2, 0), ("charge".to_owned(), 1, 1)]);
+    assert_eq!((calls.traces, calls.truncated), (3, false));
+    let names: Vec<_> = calls.calls.iter().map(|c| (&c.name[..], c.start_unix_nano)).collect();
+    assert_eq!(names, [("charge", 13), ("refund", 25), ("refund", 23)]);
+    let in_test = SearchOptions { environment: Some("test".to_owned()), ..EVER };
+    assert_eq!(
+        said(&ask("service:web", "service:pay", "pay", &in_test)),
+        [("refund".to_owned(), 2, 0)]
+    );
+    let early = SearchOptions { to: 23, ..EVER };
+    assert_eq!(ask("service:web", "service:pay", "pay", &early).calls.len(), 2);
+    assert_eq!(
+        ask("service:pay", "service:web", "pay", &EVER),
+        EdgeCalls { traces: 2, ..EdgeCalls::default() }
+    );
+    assert_eq!(ask("service:web", "service:pay", "nobody", &EVER), EdgeCalls::default());
+}
+
+#[test]
+fn failed_calls_are_shown_though_the_newest_traces_have_none() {
+    let call = |trace: u8, status: u8| {
+        let start = i64::from(trace);
+        [
+            S { service: "web", kind: 3, ..span(trace, 1, start, 5) },
+            S { parent: 1, service: "pay", status, ..span(trace, 2, start, 5) },
+        ]
+    };
+    let spans = (1..=230).flat_map(|trace| call(trace, if trace == 3 { 2 } else { 0 })).collect();
+    let (store, _directory) = store(&[vec![spans]]);
+    let edge = EdgeEnds { from: "service:web", to: "service:pay", service: "pay" };
+    let answer = edge_calls(&store.snapshot(), edge, &EVER).unwrap();
+    let [work] = &answer.operations[..] else { panic!("{answer:?}") };
+    assert_eq!((work.requests, work.errors), (200, 0));
+    assert_eq!((answer.traces, answer.truncated, answer.calls.len()), (200, true, 20));
+    assert_eq!(answer.calls[0].trace_id, TraceId([3; 16]));
+    assert!(answer.calls[0].failed && !answer.calls[1].failed);
+    assert_eq!(answer.calls[1].trace_id, TraceId([230; 16]));
 }

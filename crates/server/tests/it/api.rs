@@ -48,6 +48,21 @@ fn every_answer_has_its_shape() {
         (&json!("sync"), &json!(1), &json!(1))
     );
 
+    let edge = server.get("/api/v1/map/edge?source=service:web&target=service:api").json();
+    let operation = &edge["operations"][0];
+    assert_eq!(
+        (&operation["name"], &operation["kind"], &operation["requests"], &operation["errors"]),
+        (&json!("GET /x"), &json!("server"), &json!(1), &json!(1)),
+        "{edge}"
+    );
+    assert_eq!(operation["p95Nano"], 800_000, "{edge}");
+    let call = &edge["calls"][0];
+    assert_eq!((&call["traceId"], &call["failed"]), (&json!(id), &json!(true)), "{edge}");
+    assert_eq!(call["spanId"], "0000000000000003", "{edge}");
+    assert_eq!((&edge["traces"], &edge["truncated"]), (&json!(1), &json!(false)));
+    let unknown = server.get("/api/v1/map/edge?source=service:web&target=x").json();
+    assert_eq!((&unknown["operations"], &unknown["calls"]), (&json!([]), &json!([])));
+
     for form in [
         id.clone(),
         format!("1-{}-{}", &id[..8], &id[8..]),
@@ -98,6 +113,8 @@ fn mistakes_of_the_caller_are_4xx_with_a_message() {
         ("/api/v1/search?limit=many", 400),
         ("/api/v1/search?q=%ff", 400),
         ("/api/v1/map?to=x", 400),
+        ("/api/v1/map/edge?source=service:web", 400),
+        ("/api/v1/map/edge?source=a&target=b&from=x", 400),
         ("/api/v1/traces/xyz", 400),
         ("/api/v1/traces/%ff", 400),
         ("/api/v1/traces/5b8efff798038103d269b633813fc60c", 404),
@@ -138,6 +155,7 @@ fn the_description_names_every_path_and_is_what_the_page_was_built_for() {
     for path in [
         "/api/v1/search",
         "/api/v1/map",
+        "/api/v1/map/edge",
         "/api/v1/traces/{id}",
         "/api/v1/traces/{id}/view",
         "/api/v1/traces/{id}/spans/{spanId}",

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its own half")]
 #![allow(unreachable_pub, reason = "a module of each test file")]
 
+use std::collections::BTreeMap;
+
 use throughline_model::{
     AttrValue, NO_END, SpanBatch, SpanBatchBuilder, SpanId, SpanKind, StatusCode, TraceId, xray,
 };
@@ -136,7 +138,22 @@ pub fn observed(batches: &[&[Span]]) -> MapPart {
     for spans in batches {
         sum.merge(&linker.observe(&[&batch(spans)]));
     }
+    named_spans_are_those_that_count(&linker, &sum);
     sum
+}
+
+/// What an edge counts and which spans it counts must never part.
+#[track_caller]
+fn named_spans_are_those_that_count(linker: &Linker, sum: &MapPart) {
+    let mut counted: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let map = sum.view(&ALWAYS);
+    for edge in &map.edges {
+        *counted.entry((&edge.from, &edge.to)).or_default() += edge.requests;
+    }
+    for ((from, to), requests) in counted {
+        let spans = linker.spans_at_edge(from, to);
+        assert_eq!(spans.len() as u64, requests, "{from} -> {to}: {spans:?}");
+    }
 }
 
 pub const ALWAYS: MapFilter<'static> =

@@ -10,6 +10,7 @@ mod asked;
 mod attributes;
 mod differences;
 mod doctor;
+mod edge;
 mod error;
 mod extract;
 mod joins;
@@ -84,6 +85,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(series::series))
         .routes(routes!(differences::differences))
         .routes(routes!(map::map))
+        .routes(routes!(edge::edge))
         .routes(routes!(traces::otlp))
         .routes(routes!(traces::view))
         .routes(routes!(traces::span))

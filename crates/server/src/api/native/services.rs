@@ -48,15 +48,15 @@ struct OperationsAnswer {
 /// All spans of one name and kind in a service.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct OperationStats {
-    name: String,
+pub(super) struct OperationStats {
+    pub(super) name: String,
     /// `server`, `client`, `producer`, `consumer`, `internal` or `unspecified`.
-    kind: &'static str,
-    requests: u64,
-    errors: u64,
-    p50_nano: i64,
-    p95_nano: i64,
-    p99_nano: i64,
+    pub(super) kind: &'static str,
+    pub(super) requests: u64,
+    pub(super) errors: u64,
+    pub(super) p50_nano: i64,
+    pub(super) p95_nano: i64,
+    pub(super) p99_nano: i64,
 }
 
 /// Lists environments, of all time.
