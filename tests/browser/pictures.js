@@ -13,23 +13,28 @@ const QUALITY = 75;
 
 const [folder, flag = ""] = process.argv.slice(2);
 const forLooking = flag === "--all";
-const sizes = forLooking ? [[1680, 945], [1280, 800]] : [[1280, 800]];
 mkdirSync(folder, { recursive: true });
+
+const SMALL = { width: 1280, height: 800 };
+const LARGE = { width: 1680, height: 945 };
+/** A map of ninety nodes shows the numbers on its cards where there is room for them. */
+const sizesOf = (name) => (forLooking ? [LARGE, SMALL] : [/^map(?!-table)/.test(name) ? LARGE : SMALL]);
 
 /** Takes each screen in both themes, in each size. */
 async function take(url, list) {
-  for (const [width, height] of sizes) {
-    const browser = await startChromium({ viewport: { width, height }, reducedMotion: "reduce" });
-    const page = await browser.newPage();
-    const devtools = await page.context().newCDPSession(page);
-    for (const [name, path, ready] of list) {
+  const browser = await startChromium({ viewport: SMALL, reducedMotion: "reduce" });
+  const page = await browser.newPage();
+  const devtools = await page.context().newCDPSession(page);
+  for (const [name, path, ready] of list) {
+    for (const size of sizesOf(name)) {
+      await page.setViewportSize(size);
       for (const theme of ["light", "dark"]) {
         await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
         await page.goto(`${url}${path}`);
         await ready(page);
         await page.waitForLoadState("networkidle");
         await page.evaluate(() => document.fonts.ready);
-        const file = join(folder, forLooking ? `${name}-${width}-${theme}` : `${name}-${theme}`);
+        const file = join(folder, forLooking ? `${name}-${size.width}-${theme}` : `${name}-${theme}`);
         if (forLooking) await page.screenshot({ path: `${file}.png` });
         else {
           const { data } = await devtools.send("Page.captureScreenshot", { format: "webp", quality: QUALITY });
@@ -37,8 +42,8 @@ async function take(url, list) {
         }
       }
     }
-    await browser.close();
   }
+  await browser.close();
 }
 
 /** The screens of the workshop: the newest of its journeys, and the trace in which the consumer works. */
