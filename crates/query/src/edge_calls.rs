@@ -5,6 +5,7 @@
 //! Rule: a span counts at an edge as the map's linker says. Looked at are the newest traces of the
 //!       service, a sample that says how large it is: the map counts by the minute and forgets names.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use throughline_model::{SpanBatch, SpanId, SpanKind, SpanRef, StatusCode, TraceId};
@@ -105,7 +106,9 @@ pub fn edge_calls(
         let failing = look(snapshot, edge, Some(status), FAILED_TRACES_MAX, options)?;
         calls.extend(failing.calls.into_iter().filter(|call| call.failed));
     }
-    calls.sort_by_key(|call| (!call.failed, -call.start_unix_nano, call.trace_id, call.span_id));
+    calls.sort_by_key(|call| {
+        (!call.failed, Reverse(call.start_unix_nano), call.trace_id, call.span_id)
+    });
     calls.truncate(CALLS_MAX);
     Ok(EdgeCalls { operations, calls, traces: newest.traces, truncated })
 }
@@ -196,7 +199,7 @@ fn operations(calls: &[EdgeCall]) -> Vec<EdgeOperation> {
         })
     };
     let mut operations: Vec<EdgeOperation> = by_name.into_iter().filter_map(operation).collect();
-    operations.sort_by_key(|operation| std::cmp::Reverse(operation.requests));
+    operations.sort_by_key(|operation| Reverse(operation.requests));
     operations
 }
 

@@ -170,12 +170,11 @@ function choosePorts(
       const head = Math.min(48, place.height);
       const yOf = (i: number) => places.get(other(edges[i] as MapEdge))?.y ?? 0;
       list.sort((a, b) => yOf(a) - yOf(b) || a - b);
-      const [across, own] = [true, false].map((side) =>
-        list.filter((i) => crosses(edges[i] as MapEdge) === side),
-      ) as [number[], number[]];
+      const across = list.filter((i) => crosses(edges[i] as MapEdge));
+      const within = list.filter((i) => !crosses(edges[i] as MapEdge));
       // The other band is beneath, or above: so is the port of all that goes there.
       const shared = across.length > 0 ? [across] : [];
-      const single = own.map((i) => [i]);
+      const single = within.map((i) => [i]);
       const slots = place.band === "sync" ? [...single, ...shared] : [...shared, ...single];
       const room = head <= PILL_HEIGHT ? 12 : 26;
       const gap = Math.min(8, room / Math.max(1, slots.length - 1));
