@@ -4,6 +4,7 @@ import {
   formatCount,
   formatDateTime,
   formatDuration,
+  formatMoment,
   formatOffset,
   formatRate,
   formatShare,
@@ -64,6 +65,9 @@ test("times are said in one zone and gain the day when it is another day", () =>
   expect(formatDateTime(Date.UTC(2027, 0, 1, 0, 0, 0, 7), "utc")).toBe(
     "1 Jan 2027, 00:00:00.007 UTC",
   );
+  expect(formatMoment(noon, "utc")).toBe("12:04:11");
+  expect(formatMoment(Date.UTC(2026, 10, 21, 12, 4), "utc")).toBe("12:04");
+  expect(formatMoment(Date.UTC(2026, 10, 21), "utc")).toBe("21 Nov");
   expect(formatDateTime(Number.NaN, "utc")).toBe("");
   expect(unixMs("1795262651482999999")).toBe(1795262651482);
 });

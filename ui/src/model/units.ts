@@ -83,8 +83,20 @@ export function unixMs(at: UnixNanos | string): number {
 /** `12:04:11.482`, with the day in front when it is not today. */
 export function formatTime(ms: number, zone: Zone, nowMs: number): string {
   if (Number.isNaN(ms)) return "";
-  const [at, now] = [inZone(ms, zone), inZone(nowMs, zone)];
-  return dayNumber(at) === dayNumber(now) ? clock(at) : `${day(at)} ${clock(at)}`;
+  const at = inZone(ms, zone);
+  return isSameDay(ms, nowMs, zone) ? clock(at) : `${day(at)} ${clock(at)}`;
+}
+
+/** A moment of an axis: `12:04`, `12:04:11`, and `21 Nov` for midnight. */
+export function formatMoment(ms: number, zone: Zone): string {
+  const at = inZone(ms, zone);
+  const time = clock(at).slice(0, at.getUTCSeconds() === 0 ? 5 : 8);
+  return time === "00:00" ? day(at) : time;
+}
+
+/** Whether two moments are of one day of the zone's calendar. */
+export function isSameDay(ms: number, otherMs: number, zone: Zone): boolean {
+  return dayNumber(inZone(ms, zone)) === dayNumber(inZone(otherMs, zone));
 }
 
 /** `21 Nov 2026, 12:04:11.482 UTC` for places with room. */

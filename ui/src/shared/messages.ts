@@ -44,6 +44,7 @@ const EN = {
   "range.-6h": "Last 6 hours",
   "range.-24h": "Last 24 hours",
   "range.-7d": "Last 7 days",
+  "range.last": "Last {time}",
   "range.now": "now",
   "range.local": "Local",
   "range.from": "From",
