@@ -25,9 +25,8 @@ use crate::sync::lock;
 
 type Answer = oneshot::Sender<Result<Outcome, LambdaError>>;
 
-/// A process that is ready, and when its start was, if this call waited for it.
+/// That the process is ready, and when its start was, if this call waited for it.
 struct Ready {
-    environment: Environment,
     init: Option<Init>,
     /// What is left of the function's timeout.
     left: Duration,
@@ -69,26 +68,36 @@ pub(super) async fn drive(inner: Arc<Inner>, call: Call, answer: Answer) {
         }));
         return;
     };
-    let timeout = Duration::from_secs(u64::from(call.version.configuration.timeout));
-    let ready = match warm {
+    // Held here and not by what the end of the service cuts off: that end waits until the process is gone.
+    let mut held = warm;
+    let is_cut = tokio::select! {
+        () = serve(&inner, &call, &mut held, busy, answer, received_s) => false,
+        () = inner.stop.cancelled() => true,
+    };
+    if is_cut && let Some(mut environment) = held {
+        environment.stop(Why::Spindown).await;
+    }
+}
+
+/// Starts a process if none is held, runs the call in it and gives it back; takes it out of `held` then.
+async fn serve(
+    inner: &Inner,
+    call: &Call,
+    held: &mut Option<Environment>,
+    busy: Busy,
+    answer: Answer,
+    received_s: f64,
+) {
+    let ready = match held {
         Some(environment) => {
             lock(&environment.log).take_tail();
-            Ok(Ready { environment, init: None, left: timeout })
+            Ok(Ready { init: None, left: limit_of(call) })
         }
-        None => tokio::select! {
-            ready = start(&inner, &call, timeout) => ready,
-            () = inner.stop.cancelled() => return,
-        },
+        None => start(inner, call, held).await,
     };
     match ready {
-        Ok(ready) => {
-            let stop = inner.stop.clone();
-            tokio::select! {
-                () = run(&inner, &call, ready, busy, answer, received_s) => {}
-                () = stop.cancelled() => {}
-            }
-        }
-        Err(StartError::NotReady(not)) => not_ready(&inner, &call, &not, answer, received_s),
+        Ok(ready) => run(inner, call, held, ready, busy, answer, received_s).await,
+        Err(StartError::NotReady(not)) => not_ready(inner, call, &not, answer, received_s),
         Err(StartError::Refused(error)) => {
             let _ = answer.send(Err(error));
         }
@@ -98,12 +107,14 @@ pub(super) async fn drive(inner: Arc<Inner>, call: Call, answer: Answer) {
 async fn run(
     inner: &Inner,
     call: &Call,
+    held: &mut Option<Environment>,
     ready: Ready,
     mut busy: Busy,
     answer: Answer,
     received_s: f64,
 ) {
-    let Ready { mut environment, init, left } = ready;
+    let Some(environment) = held.as_mut() else { return };
+    let Ready { init, left } = ready;
     let configuration = &call.version.configuration;
     environment.caller.at(&call.request_id);
     {
@@ -195,6 +206,7 @@ async fn run(
     };
     send_segments(inner, call, times, &group, told.map(|told| told.fault));
     if settled.is_ok()
+        && let Some(environment) = held.take()
         && let Some(mut closed) = busy.give_back(environment)
     {
         closed.stop(Why::Spindown).await;
@@ -206,14 +218,19 @@ async fn run(
 }
 
 /// Starts a process. A start that takes longer than Lambda grants is begun once more, within the function's timeout.
-async fn start(inner: &Inner, call: &Call, timeout: Duration) -> Result<Ready, StartError> {
+async fn start(
+    inner: &Inner,
+    call: &Call,
+    held: &mut Option<Environment>,
+) -> Result<Ready, StartError> {
+    let timeout = limit_of(call);
     let init_max = Duration::from_millis(inner.around.config.init_ms_max);
-    match start_once(inner, call, init_max).await {
+    match start_once(inner, call, held, init_max).await {
         Err(StartError::NotReady(not)) if matches!(not.failure, Failure::TimedOut) => {
             let line = logs::init_report(not.init.ms(), "timeout");
             lock(&not.log).write(vec![line]);
             let begun = Instant::now();
-            let mut ready = start_once(inner, call, timeout).await?;
+            let mut ready = start_once(inner, call, held, timeout).await?;
             ready.left = timeout.saturating_sub(begun.elapsed());
             Ok(ready)
         }
@@ -221,7 +238,12 @@ async fn start(inner: &Inner, call: &Call, timeout: Duration) -> Result<Ready, S
     }
 }
 
-async fn start_once(inner: &Inner, call: &Call, limit: Duration) -> Result<Ready, StartError> {
+async fn start_once(
+    inner: &Inner,
+    call: &Call,
+    held: &mut Option<Environment>,
+    limit: Duration,
+) -> Result<Ready, StartError> {
     let slot = inner.slot().await.map_err(StartError::Refused)?;
     let service = |err: std::io::Error| StartError::Refused(LambdaError::Service(err.to_string()));
     let configuration = &call.version.configuration;
@@ -278,8 +300,8 @@ async fn start_once(inner: &Inner, call: &Call, limit: Duration) -> Result<Ready
     }
     let parts = Parts { log: Arc::clone(&log), caller, api, sidecars, keeper, slot };
     let spawned = Environment::spawn(&launch, parts);
-    let mut environment = match spawned {
-        Ok(environment) => environment,
+    let environment = match spawned {
+        Ok(environment) => held.insert(environment),
         Err(failure) => return Err(ended(failure, Init { from_s, to_s: now_s() })),
     };
     let ready = environment.ready(from + limit).await;
@@ -290,10 +312,11 @@ async fn start_once(inner: &Inner, call: &Call, limit: Duration) -> Result<Ready
             let registered = extensions.close_registration();
             lock(&log).write(registered.iter().map(|it| logs::extension(&it.0, &it.1)).collect());
             platform::init_done(&extensions.telemetry, &registered, init.ms());
-            Ok(Ready { environment, init: Some(init), left: limit_of(call) })
+            Ok(Ready { init: Some(init), left: limit_of(call) })
         }
         Err(failure) => {
             environment.stop(Why::Failure).await;
+            *held = None;
             Err(ended(failure, init))
         }
     }

@@ -111,6 +111,19 @@ async fn calls_at_the_same_time_get_processes_of_their_own() {
     assert!(pids.iter().all(|pid| !is_alive(*pid)));
 }
 
+/// Its answer is there before it waits for work again: then the service ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_has_just_answered_is_gone_when_the_service_is() {
+    for _ in 0..5 {
+        let lab = Lab::start();
+        lab.node(PID).await;
+        let answer = lab.functions.invoke("f", "{}".into(), InvokeOptions::default());
+        let pid = value(&answer.await.unwrap())["pid"].as_u64().unwrap();
+        lab.stop().await;
+        assert!(!is_alive(pid));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_has_a_limit_and_ends_idle_processes_for_it() {
     let lab = Lab::with(LambdaConfig { processes_max: 1, ..LambdaConfig::default() });
