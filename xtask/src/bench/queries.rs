@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use throughline_model::TraceId;
 use throughline_testkit::Server;
@@ -37,6 +37,8 @@ pub(super) fn run(server: &Server, sample: &Sample) -> anyhow::Result<Vec<Timed>
     let some = |count: usize| move |answer: &Value| traces(answer) == count.min(20);
     let few: Vec<&Known> = sample.known.iter().take(ASKED).collect();
     let full = vec![(); ASKED];
+    let (source, target) = busiest_call(&server.get_json(&format!("/api/v1/map?{range}")))
+        .context("no service of the map calls another")?;
 
     let timed = vec![
         // What a question costs that asks nothing: the client's and the socket's share of the rest.
@@ -66,9 +68,24 @@ pub(super) fn run(server: &Server, sample: &Sample) -> anyhow::Result<Vec<Timed>
                 |answer: &Value| answer["nodes"].as_array().is_some_and(|nodes| nodes.len() >= 20);
             (format!("/api/v1/map?{range}"), 200, right)
         }),
+        ask(server, "what its busiest call is made of", &full, |()| {
+            let right = |answer: &Value| answer["calls"][0]["spanId"].is_string();
+            let ends = format!("source={}&target={}", encode(&source), encode(&target));
+            (format!("/api/v1/map/edge?{range}&{ends}"), 200, right)
+        }),
     ];
     ensure!(timed.iter().all(|timed| !timed.times.is_empty()), "nothing was asked");
     Ok(timed)
+}
+
+/// The ends of the edge with the most requests among those between services.
+fn busiest_call(map: &Value) -> Option<(String, String)> {
+    let edges = map["edges"].as_array()?.iter().filter_map(|edge| {
+        let (from, to) = (edge["from"].as_str()?, edge["to"].as_str()?);
+        let is_call = from.starts_with("service:") && to.starts_with("service:");
+        is_call.then(|| (edge["requests"].as_u64(), (from.to_owned(), to.to_owned())))
+    });
+    edges.max().map(|(_, ends)| ends)
 }
 
 fn ask<T, R: Fn(&Value) -> bool>(
