@@ -34,10 +34,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     if options.check {
         println!("ui/openapi.json differs from the server: run `cargo xtask openapi`, then");
-        println!("`npm --prefix ui run api:types`, and commit both.");
+        println!("let ui/src/api/schema.ts follow by hand, and commit both.");
         return Ok(ExitCode::FAILURE);
     }
     std::fs::write(&path, fresh).with_context(|| format!("failed to write {}", path.display()))?;
-    println!("wrote ui/openapi.json; now `npm --prefix ui run api:types`");
+    println!("wrote ui/openapi.json; ui/src/api/schema.ts follows it by hand");
     Ok(ExitCode::SUCCESS)
 }

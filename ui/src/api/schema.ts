@@ -1,7 +1,8 @@
 /**
- * The native API as `openapi-typescript` would write it, by hand until `ui/openapi.json` is
- * committed. Then `npm run api:types` writes `generated/schema.ts`, `types.ts` imports that one
- * instead, and this file goes. Nothing but `types.ts` and `client.ts` may import it.
+ * What the page uses of the native API, in the shape that `openapi-typescript` gives. By hand: it
+ * is narrower than `ui/openapi.json` (`"sync" | "async"`, not a string), and must follow it; `npm run
+ * api:types` writes `generated/schema.ts` to compare with. Nothing but `types.ts` and `client.ts` may
+ * import it.
  */
 
 type Json = "application/json";
