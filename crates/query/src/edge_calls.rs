@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use throughline_model::{SpanBatch, SpanId, SpanKind, SpanRef, StatusCode, TraceId};
 use throughline_store::Snapshot;
-use throughline_topology::{CountedSpan, Linker, LinkerLimits};
+use throughline_topology::{CountedSpan, Linker, LinkerLimits, OperationStats};
 
+use crate::RunError;
 use crate::ast::{CompareOp, Expr, Field, Literal, Order, Query};
 use crate::groups::percentiles;
 use crate::links::read;
 use crate::run::{SearchOptions, search};
-use crate::{RunError, TraceSummary};
 
 /// Traces of the service that are looked at.
 const TRACES_MAX: usize = 200;
@@ -39,31 +39,17 @@ pub struct EdgeEnds<'a> {
 }
 
 /// What an edge is made of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EdgeCalls {
-    /// By name and kind of span, the most frequent first.
-    pub operations: Vec<EdgeOperation>,
+    /// By name and kind of span, the most frequent first; the callee's where it told us of the call,
+    /// otherwise the caller's.
+    pub operations: Vec<OperationStats>,
     /// Some of the calls, the failed first, then the newest.
     pub calls: Vec<EdgeCall>,
     /// In how many traces the operations were counted.
     pub traces: usize,
     /// Whether the service has more traces in the range, or more operations than are told.
     pub truncated: bool,
-}
-
-/// The spans of one name and kind that an edge counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EdgeOperation {
-    /// The span's name: the callee's where it told us of the call, otherwise the caller's.
-    pub name: String,
-    /// The span's kind.
-    pub kind: SpanKind,
-    /// How many there are.
-    pub requests: u64,
-    /// Those with the status "error".
-    pub errors: u64,
-    /// Median, 95th and 99th percentile of their durations, in nanoseconds.
-    pub percentiles: [i64; 3],
 }
 
 /// A span that an edge counts.
@@ -135,8 +121,7 @@ fn look(
     };
     let query = Query { filter: Some(filter), order: Order::Newest, limit: Some(traces_max) };
     let found = search(snapshot, &query, options)?;
-    let ids: Vec<TraceId> =
-        found.traces.iter().map(|trace: &TraceSummary| trace.trace_id).collect();
+    let ids: Vec<TraceId> = found.traces.iter().map(|trace| trace.trace_id).collect();
     let mut held: Vec<SpanBatch> = Vec::new();
     let cut = read(snapshot, &ids, |trace| held.push(trace))?;
     let traces = held.len();
@@ -183,22 +168,25 @@ fn calls(traces: &[SpanBatch], edge: EdgeEnds<'_>, options: &SearchOptions) -> V
         .collect()
 }
 
-fn operations(calls: &[EdgeCall]) -> Vec<EdgeOperation> {
+fn operations(calls: &[EdgeCall]) -> Vec<OperationStats> {
     let mut by_name: BTreeMap<(&str, u8), Vec<&EdgeCall>> = BTreeMap::new();
     for call in calls {
         by_name.entry((&call.name, call.kind as u8)).or_default().push(call);
     }
     let operation = |((name, kind), calls): ((&str, u8), Vec<&EdgeCall>)| {
         let mut durations: Vec<i64> = calls.iter().map(|call| call.duration_nano).collect();
-        Some(EdgeOperation {
+        let [p50_nano, p95_nano, p99_nano] = percentiles(&mut durations)?;
+        Some(OperationStats {
             name: name.to_owned(),
             kind: SpanKind::from_number(kind),
             requests: calls.len() as u64,
             errors: calls.iter().filter(|call| call.failed).count() as u64,
-            percentiles: percentiles(&mut durations)?,
+            p50_nano,
+            p95_nano,
+            p99_nano,
         })
     };
-    let mut operations: Vec<EdgeOperation> = by_name.into_iter().filter_map(operation).collect();
+    let mut operations: Vec<OperationStats> = by_name.into_iter().filter_map(operation).collect();
     operations.sort_by_key(|operation| Reverse(operation.requests));
     operations
 }

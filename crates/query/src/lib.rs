@@ -42,7 +42,7 @@ pub use ast::{
 pub use deliveries::{Delivery, DeliveryKey, Messages, PlaceKey, PlaceMessages, messages};
 pub use diagnosis::diagnose;
 pub use differences::{Differences, DifferencesOptions, Of, SpanBox, differences};
-pub use edge_calls::{EdgeCall, EdgeCalls, EdgeEnds, EdgeOperation, edge_calls};
+pub use edge_calls::{EdgeCall, EdgeCalls, EdgeEnds, edge_calls};
 pub use error::{QueryError, RunError};
 pub use found::Selection;
 pub use groups::GroupBy;

@@ -2,7 +2,7 @@
 
 use throughline_model::TraceId;
 use throughline_store::Store;
-use throughline_topology::{MapFilter, MapTotal};
+use throughline_topology::{MapFilter, MapTotal, OperationStats};
 
 use super::kit::{EVER, S, Val, store};
 use crate::{
@@ -338,7 +338,7 @@ fn an_edge_is_made_of_the_calls_that_the_map_counts() {
     for edge in &map.edges {
         let service = service_of(&edge.to).or_else(|| service_of(&edge.from)).unwrap();
         let answer = ask(&edge.from, &edge.to, &service, &EVER);
-        let sum = |of: fn(&crate::EdgeOperation) -> u64| answer.operations.iter().map(of).sum();
+        let sum = |of: fn(&OperationStats) -> u64| answer.operations.iter().map(of).sum();
         assert_eq!(
             (edge.requests, edge.errors),
             (sum(|o| o.requests), sum(|o| o.errors)),

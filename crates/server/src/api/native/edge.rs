@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use throughline_query::{EdgeCall, EdgeCalls, EdgeEnds, EdgeOperation, SearchOptions, edge_calls};
+use throughline_query::{EdgeCall, EdgeCalls, EdgeEnds, SearchOptions, edge_calls};
 use throughline_topology::{MapTotal, Node, NodeKind};
 use utoipa::{IntoParams, ToSchema};
 
@@ -98,12 +98,7 @@ pub(super) async fn edge(
 impl From<EdgeCalls> for EdgeAnswer {
     fn from(found: EdgeCalls) -> Self {
         let EdgeCalls { operations, calls, traces, truncated } = found;
-        let operations = operations.into_iter().map(|operation| {
-            let EdgeOperation { name, kind, requests, errors, percentiles } = operation;
-            let [p50_nano, p95_nano, p99_nano] = percentiles;
-            let kind = kind.word();
-            OperationStats { name, kind, requests, errors, p50_nano, p95_nano, p99_nano }
-        });
+        let operations = operations.into_iter().map(OperationStats::from);
         let calls = calls.into_iter().map(|call| {
             let EdgeCall { trace_id, span_id, name, kind, start_unix_nano, duration_nano, failed } =
                 call;

@@ -49,14 +49,28 @@ struct OperationsAnswer {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct OperationStats {
-    pub(super) name: String,
+    name: String,
     /// `server`, `client`, `producer`, `consumer`, `internal` or `unspecified`.
-    pub(super) kind: &'static str,
-    pub(super) requests: u64,
-    pub(super) errors: u64,
-    pub(super) p50_nano: i64,
-    pub(super) p95_nano: i64,
-    pub(super) p99_nano: i64,
+    kind: &'static str,
+    requests: u64,
+    errors: u64,
+    p50_nano: i64,
+    p95_nano: i64,
+    p99_nano: i64,
+}
+
+impl From<throughline_topology::OperationStats> for OperationStats {
+    fn from(o: throughline_topology::OperationStats) -> Self {
+        Self {
+            name: o.name,
+            kind: o.kind.word(),
+            requests: o.requests,
+            errors: o.errors,
+            p50_nano: o.p50_nano,
+            p95_nano: o.p95_nano,
+            p99_nano: o.p99_nano,
+        }
+    }
 }
 
 /// Lists environments, of all time.
@@ -127,16 +141,7 @@ pub(super) async fn operations(
         let filter = params.filter(range);
         let operations = snapshot.map(MapTotal::of_operations(&filter));
         let operations = operations.operations(&service, &filter);
-        let render = |o: throughline_topology::OperationStats| OperationStats {
-            name: o.name,
-            kind: o.kind.word(),
-            requests: o.requests,
-            errors: o.errors,
-            p50_nano: o.p50_nano,
-            p95_nano: o.p95_nano,
-            p99_nano: o.p99_nano,
-        };
-        Ok(OperationsAnswer { operations: operations.into_iter().map(render).collect() })
+        Ok(OperationsAnswer { operations: operations.into_iter().map(Into::into).collect() })
     })
     .await
 }
